@@ -1,0 +1,141 @@
+"""What the compilers make of a plan: plain, frozen documents that components deploy and rules judge as they are.
+
+Every name here is known before deploy, so that no document holds an unknown at preview. Mappings are JSON-ready
+dicts with sorted keys; texts are final, byte for byte. This module holds values only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from narrowgate.plan import Environment, ToolAccess, WorkflowAccess
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultPolicy:
+    """One Vault ACL policy: its `name` and its HCL `text`."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthMount:
+    """A workflow's own auth mount: `path` (without `auth/`), `type` (jwt, …) and the mount's `config` inputs."""
+
+    path: str
+    type: str
+    config: Json
+
+
+@dataclass(frozen=True, slots=True)
+class AuthRole:
+    """The one role on the workflow's auth mount: `name` and its settings, in Vault's own API field names."""
+
+    mount: str
+    name: str
+    settings: Json
+
+
+@dataclass(frozen=True, slots=True)
+class IamRole:
+    """One IAM role: who may assume it (`trust_policy`) and what it allows (`policies`, by name)."""
+
+    name: str
+    path: str
+    trust_policy: Json
+    policies: Mapping[str, Json]
+    boundary_arn: str
+    max_session_seconds: int
+    tags: Mapping[str, str]
+
+    def arn(self, partition: str, account: str) -> str:
+        """Return the role's ARN in `account`."""
+        return f"arn:{partition}:iam::{account}:role{self.path}{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSecretRole:
+    """A role of a secrets engine: `mount`, `name`, its `settings` in Vault's API field names, and the path that agents read."""
+
+    mount: str
+    name: str
+    credential_path: str
+    settings: Json
+
+
+@dataclass(frozen=True, slots=True)
+class AwsDocuments:
+    """A tool behind AWS: an IAM role of its own and the Vault role that assumes it."""
+
+    role: IamRole
+    vault_role: VaultSecretRole
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDocuments:
+    """A tool behind PostgreSQL: the NOLOGIN group role, and the Vault role that makes logins in it.
+
+    `tables` holds each table's grants and row predicates as JSON-ready dicts: the input of `PostgresAccess`, which
+    turns them into SQL by `narrowgate.compile.postgres` and keeps the server in step.
+    """
+
+    group_role: str
+    database: str
+    host: str
+    port: int
+    tables: tuple[Json, ...]
+    functions: tuple[Json, ...]
+    vault_role: VaultSecretRole
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDocuments:
+    """All documents of one tool of one workflow; `policy` names the exact credential path and nothing else.
+
+    `aws` or `postgres` is None for the other backend, and both are None where every action is gated: then no
+    credential path exists at all and `policy` is None too.
+    """
+
+    access: ToolAccess
+    policy: VaultPolicy | None
+    aws: AwsDocuments | None = None
+    postgres: PostgresDocuments | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowDocuments:
+    """All documents of one workflow. `manifest` is what its agent needs to know; it holds no secret."""
+
+    access: WorkflowAccess
+    auth_mount: AuthMount
+    auth_role: AuthRole
+    agent_policy: VaultPolicy
+    tools: tuple[ToolDocuments, ...]
+    manifest: Json
+
+
+@dataclass(frozen=True, slots=True)
+class FoundationDocuments:
+    """What an environment needs before its workflows: mounts' paths, the permissions boundary, engine settings."""
+
+    boundary_name: str
+    boundary_path: str
+    boundary_policy: Json
+    aws_mount: str
+    aws_config: Json
+    database_mount: str
+    database_connections: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDocuments:
+    """All documents of one environment, workflows sorted by name."""
+
+    environment: Environment
+    foundation: FoundationDocuments
+    workflows: tuple[WorkflowDocuments, ...]

@@ -1,0 +1,267 @@
+"""The access plan: the one typed, ordered, immutable list of who may do what, where, for how long, gated or not.
+
+Declarations are turned into a plan once (`narrowgate.declarations`); documents, rules, lock, diff and queries read
+only the plan. Values are frozen and sequences are sorted tuples, so equal access is an equal plan whatever the order
+of files. This module holds values only: it must not read files, compile documents or judge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Backend(StrEnum):
+    """How a tool's credentials are minted."""
+
+    AWS = "aws"
+    POSTGRES = "postgres"
+    BEARER = "bearer"
+    KV = "kv"
+    PKI = "pki"
+
+
+class Access(StrEnum):
+    """What an action does to data, from the least to the most."""
+
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
+    PERMISSIONS = "permissions"
+
+
+class Impact(StrEnum):
+    """How much harm an action can do; `high` is always gated."""
+
+    LOW = "low"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One IAM condition: `operator` (as IAM spells it), context `key`, and sorted `values`."""
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IamGrant:
+    """Exact IAM `actions` (no wildcard) on `resources` (ARNs, values already escaped for their place)."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowPredicate:
+    """Rows where `column` equals one of `values` (typed literals; one value means equality)."""
+
+    column: str
+    values: tuple[str | int | bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableGrant:
+    """SQL `privileges` (SELECT, INSERT, UPDATE, DELETE) on `columns` of `schema.table`, in the rows that match all `rows`.
+
+    DELETE takes no columns in PostgreSQL; a grant of it has an empty `columns`.
+    """
+
+    schema: str
+    table: str
+    privileges: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[RowPredicate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionGrant:
+    """EXECUTE on one SQL function; `arguments` are its argument types, as PostgreSQL identifies it."""
+
+    schema: str
+    function: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimGrant:
+    """A signed claim for a bearer tool: the `audience` and the scope (JSON text, canonical) that the token carries."""
+
+    audience: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretGrant:
+    """Read of one KV path, whose value must be rotated every `max_age_seconds`."""
+
+    path: str
+    max_age_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateGrant:
+    """A client certificate whose only name is `uri_san` (a SPIFFE id)."""
+
+    uri_san: str
+
+
+Grant = IamGrant | TableGrant | FunctionGrant | ClaimGrant | SecretGrant | CertificateGrant
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One approval factor: `required` distinct people, each from any of `groups`."""
+
+    groups: tuple[str, ...]
+    required: int
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who must approve a gated action. Factors are AND; a request expires after `expires_seconds`."""
+
+    factors: tuple[Factor, ...]
+    expires_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActionAccess:
+    """One allowed action of a tool, with all that it grants. `gated` actions never reach the agent's credentials."""
+
+    name: str
+    access: Access
+    impact: Impact
+    gated: bool
+    grants: tuple[Grant, ...]
+    approval: Approval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAccess:
+    """One tool as one workflow may use it. `scope` is the declared data scope, as canonical JSON text."""
+
+    workflow: str
+    tool: str
+    backend: Backend
+    scope: str
+    actions: tuple[ActionAccess, ...]
+    ttl_seconds: int
+    max_ttl_seconds: int
+
+    @property
+    def granted(self) -> tuple[ActionAccess, ...]:
+        """Return the actions whose credentials the agent itself may hold."""
+        return tuple(action for action in self.actions if not action.gated)
+
+    @property
+    def gated(self) -> tuple[ActionAccess, ...]:
+        """Return the actions that only the executor can carry out, after approval."""
+        return tuple(action for action in self.actions if action.gated)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowAccess:
+    """One agent identity: one use case, one owner, the users it may act for and the tools it may call."""
+
+    name: str
+    owner: str
+    purpose: str
+    identity: str
+    requesters: tuple[str, ...]
+    ttl_seconds: int
+    max_ttl_seconds: int
+    tools: tuple[ToolAccess, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AwsBinding:
+    """The environment's AWS account. `endpoint_url` is set only where AWS is not AWS (an emulator, a VPC endpoint)."""
+
+    account: str
+    region: str
+    partition: str = "aws"
+    broker_arn: str = ""
+    external_id: str = ""
+    endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VaultBinding:
+    """The environment's Vault: `address`, its CA (`ca_pem`, None for a public one), `namespace`, and our mounts' paths."""
+
+    address: str
+    ca_pem: str | None = None
+    namespace: str | None = None
+    aws_mount: str = "narrowgate-aws"
+    database_mount: str = "narrowgate-database"
+    auth_prefix: str = "agents"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityBinding:
+    """Who signs the JWTs with which agents log in: `issuer`, and either `jwks_url` or `public_keys` (PEM).
+
+    The pointers (RFC 6901) say where the user, the agent and the user's groups stand in the claims; the defaults
+    are RFC 8693's `sub` and `act.sub`. Agents are named `agent_prefix` + workflow.
+    """
+
+    issuer: str
+    jwks_url: str | None = None
+    public_keys: tuple[str, ...] = ()
+    user_claim: str = "/sub"
+    agent_claim: str = "/act/sub"
+    groups_claim: str = "/groups"
+    agent_prefix: str = "agent:"
+    audience_prefix: str = "narrowgate"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolBinding:
+    """The real things behind a tool in one environment, by name (bucket, host, port, database, …), sorted."""
+
+    tool: str
+    values: tuple[tuple[str, str | int], ...]
+
+    def get(self, name: str) -> str | int | None:
+        """Return the bound value of `name`, or None."""
+        return dict(self.values).get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The environment's caps on time, in seconds."""
+
+    max_ttl_seconds: int = 3600
+    max_session_seconds: int = 28800
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One environment: one Pulumi stack, one AWS account, one Vault (or namespace), and what names mean there."""
+
+    name: str
+    aws: AwsBinding
+    vault: VaultBinding
+    identity: IdentityBinding
+    tools: tuple[ToolBinding, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+    def binding(self, tool: str) -> ToolBinding:
+        """Return the binding of `tool`; an unbound tool has an empty one."""
+        return next((b for b in self.tools if b.tool == tool), ToolBinding(tool, ()))
+
+
+@dataclass(frozen=True, slots=True)
+class AccessPlan:
+    """All access of one environment: its workflows, sorted by name."""
+
+    environment: Environment
+    workflows: tuple[WorkflowAccess, ...]
+
+    def workflow(self, name: str) -> WorkflowAccess | None:
+        """Return the workflow called `name`, or None."""
+        return next((w for w in self.workflows if w.name == name), None)
