@@ -1,0 +1,40 @@
+"""The table of the AWS double: tokens, settings, functions."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+
+import botocore.exceptions
+
+from rehearsal.doubles.aws import functions
+from rehearsal.doubles.aws.clients import Aws, connect
+from rehearsal.doubles.aws.role import ROLE
+from rehearsal.doubles.provider import Package
+
+PACKAGE: Final[Package[Aws]] = Package(
+    name="aws",
+    version=version("pulumi-aws"),
+    text_settings=frozenset({"accessKey", "profile", "region", "secretKey", "token", "version"}),
+    json_settings=frozenset(
+        {
+            "allowedAccountIds",
+            "endpoints",
+            "forbiddenAccountIds",
+            "skipCredentialsValidation",
+            "skipMetadataApiCheck",
+            "skipRegionValidation",
+            "skipRequestingAccountId",
+        }
+    ),
+    types={
+        "aws:iam/role:Role": ROLE,
+    },
+    functions={
+        "aws:index/getCallerIdentity:getCallerIdentity": functions.get_caller_identity,
+        "aws:index/getPartition:getPartition": functions.get_partition,
+        "aws:index/getRegion:getRegion": functions.get_region,
+    },
+    connect=connect,
+    errors=(botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError),
+)
