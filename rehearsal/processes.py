@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MARKER = "NARROWGATE_REHEARSAL_PROCESS"
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
+POLITE_SIGNALS = {"postgres": signal.SIGINT}  # On SIGTERM it would wait for its clients to leave
 LOG_TAIL_LINES = 12
 LOG_KEPT_BYTES = 5_000_000
 
@@ -111,7 +113,7 @@ def stop(process: psutil.Process, *, patience_seconds: float = STOP_SECONDS) -> 
     with contextlib.suppress(psutil.NoSuchProcess):
         family += process.children(recursive=True)
     with contextlib.suppress(psutil.NoSuchProcess):
-        process.terminate()
+        process.send_signal(POLITE_SIGNALS.get(process.name(), signal.SIGTERM))
     _await_end([process], patience_seconds)
     left = [member for member in family if is_alive(member)]
     for member in left:
