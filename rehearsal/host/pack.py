@@ -28,7 +28,7 @@ UNIMPLEMENTED: Final = ("/pulumirpc.Analyzer/Handshake",)
 CONFIGURE_STACK: Final = "/pulumirpc.Analyzer/ConfigureStack"
 
 
-class PackProxy(grpc.GenericRpcHandler[bytes, bytes]):
+class PackProxy(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs, not at run time
     """Passes the engine's calls to the pack that `command` starts in `cwd`; stderr goes to `stderr_fd`."""
 
     def __init__(
