@@ -1,0 +1,212 @@
+"""Reads an access lock: strictly, since a deploy is measured by it; every mistake has file, line and column.
+
+A lock is read workflow by workflow: each block of lines under `workflows:` is a document of its own, so that a
+thousand workflows of which one has changed cost the reading of one (see `known`), and no block can reach into
+another. This module must not judge what the lock says.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from narrowgate.access.lock.grants import read_grant
+from narrowgate.access.lock.node import Node
+from narrowgate.access.lock.values import VERSION, AccessLock, LockError, Logins, another_environment
+from narrowgate.access.lock.write import write_json
+from narrowgate.declarations.errors import DeclarationError
+from narrowgate.declarations.source import parse_source
+from narrowgate.errors import Location
+from narrowgate.plan import Access, ActionAccess, Approval, Backend, Factor, Impact, ToolAccess, WorkflowAccess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_UNNAMED: Final = Path("lock.yaml")
+_HEADER: Final = "version environment account broker logins databases workflows"
+_WORKFLOW: Final = "owner purpose identity requesters ttl max_ttl tools"
+_WORKFLOWS_LINE: Final = "workflows:"
+_NAME_LINE: Final = re.compile(r"  [^\s#]")
+_NAME_COLUMN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Lines of the lock: their text, and the number of lines above them."""
+
+    text: str
+    offset: int
+
+
+def read_lock(
+    text: str,
+    *,
+    path: Path = _UNNAMED,
+    environment: str | None = None,
+    known: Mapping[str, WorkflowAccess] | None = None,
+) -> AccessLock:
+    """Read a lock's `text`; raise `LockError`, with its place in `path`, for all that is not exactly a lock.
+
+    With `environment`, a lock of another environment is refused. `known` maps a workflow's text, as `write_workflow`
+    writes it, to its value: such a block is taken as that value without being read again.
+    """
+    header, *blocks = _split(text)
+    fields = _parse(header, path).fields(_HEADER)
+    _check_version(fields["version"])
+    name = fields["environment"].text()
+    if environment is not None and name != environment:
+        raise another_environment(name, environment, _place(fields["environment"]))
+    if not blocks and fields["workflows"].value not in ({}, None):
+        raise fields["workflows"].error("a workflow's name must stand two spaces in, on a line of its own")
+    return AccessLock(
+        environment=name,
+        account=fields["account"].text(),
+        broker=fields["broker"].text(),
+        logins=_read_logins(fields["logins"]),
+        databases=tuple((tool, node.text()) for tool, node in _sorted_entries(fields["databases"])),
+        workflows=_read_workflows(blocks, path, known or {}),
+    )
+
+
+def _split(text: str) -> list[_Block]:
+    """Return the header with its `workflows:` line, then one block for each workflow."""
+    lines = text.split("\n")
+    try:
+        start = next(n for n, line in enumerate(lines) if line.rstrip() == _WORKFLOWS_LINE) + 1
+    except StopIteration:
+        return [_Block(text, 0)]
+    blocks = [_Block("\n".join(lines[:start]) + "\n", 0)]
+    begins = [n for n in range(start, len(lines)) if _begins_workflow(lines[n])] or [len(lines)]
+    begins[0] = start  # what stands before the first name is an error of the first block
+    for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True):
+        block = "\n".join(lines[begin:end])
+        if block.strip():
+            blocks.append(_Block(block if end == len(lines) else block + "\n", begin))
+    return blocks
+
+
+def _begins_workflow(line: str) -> bool:
+    return _NAME_LINE.match(line) is not None
+
+
+def _parse(block: _Block, path: Path) -> Node:
+    try:
+        source = parse_source(block.text, path)
+    except DeclarationError as error:
+        place = Location(path, error.location.line + block.offset, error.location.column)
+        raise LockError(error.message, location=place, hint=error.hint) from error
+    return Node(source, block.offset, (), source.value)
+
+
+def _place(node: Node) -> Location:
+    place = node.source.locate(node.path)
+    return Location(place.path, place.line + node.offset, place.column)
+
+
+def _check_version(node: Node) -> None:
+    version = node.count()
+    if version > VERSION:
+        raise node.error(f"the lock has version {version}, this narrowgate reads up to {VERSION}", "update narrowgate")
+    if version < VERSION:
+        raise node.error(f"no lock has version {version}")
+
+
+def _sorted_entries(node: Node) -> list[tuple[str, Node]]:
+    entries = list(node.entries())
+    for (before, _), (after, child) in itertools.pairwise(entries):
+        if after < before:
+            raise child.error(f"`{after}` must stand before `{before}`: names are sorted", key=True)
+    return entries
+
+
+def _read_logins(node: Node) -> Logins:
+    fields = node.fields("issuer user agent groups agents audiences")
+    return Logins(
+        issuer=fields["issuer"].text(),
+        user_claim=fields["user"].text(),
+        agent_claim=fields["agent"].text(),
+        groups_claim=fields["groups"].text(),
+        agent_prefix=fields["agents"].text(),
+        audience_prefix=fields["audiences"].text(),
+    )
+
+
+def _read_workflows(
+    blocks: list[_Block], path: Path, known: Mapping[str, WorkflowAccess]
+) -> tuple[WorkflowAccess, ...]:
+    found: dict[str, WorkflowAccess] = {}
+    last = ""
+    for block in blocks:
+        workflow = known.get(block.text)
+        if workflow is None:
+            workflow = _read_block(block, path)
+        if workflow.name <= last:
+            why = "stands twice" if workflow.name in found else f"must stand before `{last}`: names are sorted"
+            raise LockError(f"workflow `{workflow.name}` {why}", location=Location(path, block.offset + 1, 3))
+        found[workflow.name] = workflow
+        last = workflow.name
+    return tuple(found.values())
+
+
+def _read_block(block: _Block, path: Path) -> WorkflowAccess:
+    node = _parse(block, path)
+    entries = list(node.entries())
+    if len(entries) != 1 or node.source.keys[(entries[0][0],)][1] != _NAME_COLUMN:
+        raise node.error("each workflow must begin two spaces in", "write the lock anew: narrowgate access lock")
+    (name, workflow), *_ = entries
+    return _read_workflow(name, workflow)
+
+
+def _read_workflow(name: str, node: Node) -> WorkflowAccess:
+    fields = node.fields(_WORKFLOW)
+    return WorkflowAccess(
+        name=name,
+        owner=fields["owner"].text(),
+        purpose=fields["purpose"].text(),
+        identity=fields["identity"].text(),
+        requesters=fields["requesters"].texts(),
+        ttl_seconds=fields["ttl"].seconds(),
+        max_ttl_seconds=fields["max_ttl"].seconds(),
+        tools=tuple(_read_tool(name, tool, child) for tool, child in _sorted_entries(fields["tools"])),
+    )
+
+
+def _read_tool(workflow: str, tool: str, node: Node) -> ToolAccess:
+    fields = node.fields("backend ttl max_ttl scope actions")
+    return ToolAccess(
+        workflow=workflow,
+        tool=tool,
+        backend=fields["backend"].choice(Backend),
+        scope=write_json(fields["scope"].value),
+        actions=tuple(_read_action(name, child) for name, child in _sorted_entries(fields["actions"])),
+        ttl_seconds=fields["ttl"].seconds(),
+        max_ttl_seconds=fields["max_ttl"].seconds(),
+    )
+
+
+def _read_action(name: str, node: Node) -> ActionAccess:
+    fields = node.fields("access impact gated grants", "approval")
+    return ActionAccess(
+        name=name,
+        access=fields["access"].choice(Access),
+        impact=fields["impact"].choice(Impact),
+        gated=fields["gated"].flag(),
+        grants=tuple(read_grant(grant) for grant in fields["grants"].items()),
+        approval=_read_approval(fields["approval"]) if "approval" in fields else None,
+    )
+
+
+def _read_approval(node: Node) -> Approval:
+    fields = node.fields("expires all_of")
+    return Approval(
+        factors=tuple(_read_factor(factor) for factor in fields["all_of"].items()),
+        expires_seconds=fields["expires"].seconds(),
+    )
+
+
+def _read_factor(node: Node) -> Factor:
+    fields = node.fields("required any_of")
+    return Factor(groups=fields["any_of"].texts(), required=fields["required"].count())
