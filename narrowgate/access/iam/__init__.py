@@ -1,0 +1,19 @@
+"""AWS IAM: what policies allow, whether a change allows more, and a request that shows it. Offline and exact.
+
+See docs/access-iam.md for what is decided and what is not.
+"""
+
+from narrowgate.access.iam.document import parse
+from narrowgate.access.iam.evaluation import DecidingStatement, Decision, Request, evaluate
+from narrowgate.access.iam.policy import Policy, PolicyError, RequestError
+
+__all__ = [
+    "DecidingStatement",
+    "Decision",
+    "Policy",
+    "PolicyError",
+    "Request",
+    "RequestError",
+    "evaluate",
+    "parse",
+]
