@@ -1,0 +1,1 @@
+"""What the company has before any agent exists: data only, invented."""
