@@ -2,7 +2,8 @@
 REVOKE ALL ON DATABASE operations FROM PUBLIC;
 GRANT CONNECT ON DATABASE operations TO PUBLIC, deployer, vault_broker;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT USAGE, CREATE ON SCHEMA public TO app_owner;
+GRANT CREATE ON SCHEMA public TO app_owner;
+GRANT USAGE ON SCHEMA public TO app_owner WITH GRANT OPTION;
 GRANT USAGE ON SCHEMA public TO app_procedures;
 
 -- A customer's address: no agent may read it.
