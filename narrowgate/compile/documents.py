@@ -81,7 +81,10 @@ class PostgresDocuments:
     """A tool behind PostgreSQL: the NOLOGIN group role, and the Vault role that makes logins in it.
 
     `tables` holds each table's grants and row predicates as JSON-ready dicts: the input of `PostgresAccess`, which
-    turns them into SQL by `narrowgate.compile.postgres` and keeps the server in step.
+    turns them into SQL by `narrowgate.compile.postgres` and keeps the server in step. One dict is one privilege on one
+    table: `{"schema", "table", "privilege", "columns": [...], "rows": [{column: [values]}, ...]}`, where `rows` are
+    alternatives and `[{}]` is all rows; a function is `{"schema", "function", "arguments": [types]}`. `broker` is
+    Vault's login in the database, which makes the logins in the group role.
     """
 
     group_role: str
@@ -91,6 +94,8 @@ class PostgresDocuments:
     tables: tuple[Json, ...]
     functions: tuple[Json, ...]
     vault_role: VaultSecretRole
+    broker: str = "vault_broker"
+    sslmode: str = "verify-full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,12 @@ class ToolDocuments:
     policy: VaultPolicy | None
     aws: AwsDocuments | None = None
     postgres: PostgresDocuments | None = None
+
+    @property
+    def credential_path(self) -> str | None:
+        """Return the one path where the agent fetches this tool's credentials, or None."""
+        documents = self.aws or self.postgres
+        return None if documents is None else documents.vault_role.credential_path
 
 
 @dataclass(frozen=True, slots=True)

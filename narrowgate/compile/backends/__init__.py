@@ -1,0 +1,17 @@
+"""The table of backends: one entry for each, one module for each.
+
+This module must not know what a backend does.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from narrowgate.compile.backends.aws import AWS
+from narrowgate.compile.backends.backend import BackendCompiler
+from narrowgate.compile.backends.postgres import POSTGRES
+from narrowgate.plan import Backend
+
+BACKENDS: Final[dict[Backend, BackendCompiler]] = {entry.backend: entry for entry in (AWS, POSTGRES)}
+
+__all__ = ["BACKENDS", "BackendCompiler"]

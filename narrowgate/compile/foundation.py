@@ -1,0 +1,80 @@
+"""What an environment needs before any workflow: the boundary, the two secrets mounts, the connections.
+
+Everything comes from the environment's bindings, so that a new workflow never changes the foundation. This module must
+not look at any workflow, and holds no password: the deployer gives it to Vault.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from narrowgate.compile import names
+from narrowgate.compile.backends import postgres
+from narrowgate.compile.boundary import boundary_policy
+from narrowgate.compile.documents import FoundationDocuments, Json
+from narrowgate.plan import Environment
+
+# The session's name tells workflow, tool and user: `<workflow>.<tool>@<login's display name>`; a long one ends in a hash.
+AWS_USERNAME_TEMPLATE: Final = '{{ printf "%s@%s" .PolicyName .DisplayName | truncate_sha256 64 }}'
+
+
+def compile_foundation(environment: Environment) -> FoundationDocuments:
+    """Return the foundation's documents."""
+    return FoundationDocuments(
+        boundary_name=names.BOUNDARY,
+        boundary_path=names.boundary_path(environment.name),
+        boundary_policy=boundary_policy(),
+        aws_mount=environment.vault.aws_mount,
+        aws_config=_aws_config(environment),
+        database_mount=environment.vault.database_mount,
+        database_connections=_connections(environment),
+    )
+
+
+def _aws_config(environment: Environment) -> Json:
+    aws = environment.aws
+    suffix = "amazonaws.com.cn" if aws.partition == "aws-cn" else "amazonaws.com"
+    return {
+        "iam_endpoint": aws.endpoint_url or "",
+        "region": aws.region,
+        "sts_endpoint": aws.endpoint_url or f"https://sts.{aws.region}.{suffix}",
+        "sts_region": aws.region,
+        "username_template": AWS_USERNAME_TEMPLATE,
+    }
+
+
+def login_username_template(auth_prefix: str) -> str:
+    """Return how Vault names a database login: workflow and user, and eight characters that make it unique.
+
+    The user's name comes from a token. `urlquery` leaves letters, digits and `._~%+-` of it, so that no name can end
+    the quotes of a creation or revocation statement.
+    """
+    return (
+        f'{{{{ printf "%s-%s" (.DisplayName | urlquery | replace "{auth_prefix}-" "" | truncate_sha256 54) '
+        "(random 8) }}"
+    )
+
+
+def _connections(environment: Environment) -> tuple[Json, ...]:
+    found: dict[str, Json] = {}
+    for tool in environment.tools:
+        if not {"host", "database"} <= dict(tool.values).keys():
+            continue
+        binding = postgres.binding_of(environment, tool.tool)
+        name = postgres.connection_of(environment, binding)
+        host = f"[{binding.host}]" if ":" in binding.host else binding.host
+        settings: dict[str, Any] = {
+            "allowed_roles": ["*"],
+            "connection_url": (
+                "postgresql://{{username}}:{{password}}@"
+                f"{host}:{binding.port}/{quote(binding.database, safe='')}?sslmode={binding.sslmode}"
+            ),
+            "name": name,
+            "password_authentication": "scram-sha-256",
+            "plugin_name": "postgresql-database-plugin",
+            "username": binding.broker,
+            "username_template": login_username_template(environment.vault.auth_prefix),
+        }
+        found[name] = settings
+    return tuple(found[name] for name in sorted(found))

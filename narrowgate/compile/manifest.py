@@ -1,0 +1,79 @@
+"""The manifest: all that a workflow's agent must know, and nothing secret. `narrowgate.runtime` reads only this.
+
+Its format is versioned by `MANIFEST_VERSION`; readers refuse a newer one. This module must not decide any access.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from narrowgate.compile import names
+from narrowgate.compile.backends import BACKENDS
+from narrowgate.compile.documents import AuthMount, AuthRole, Json, ToolDocuments
+from narrowgate.compile.words import describe_grant
+from narrowgate.plan import ActionAccess, Environment, WorkflowAccess
+
+MANIFEST_VERSION: Final = 1
+
+
+def compile_manifest(
+    workflow: WorkflowAccess,
+    environment: Environment,
+    mount: AuthMount,
+    role: AuthRole,
+    tools: tuple[ToolDocuments, ...],
+) -> Json:
+    """Return the manifest of one workflow: JSON-ready, sorted keys."""
+    vault, identity = environment.vault, environment.identity
+    return {
+        "environment": environment.name,
+        "login": {
+            "agent": f"{identity.agent_prefix}{workflow.name}",
+            "audience": names.audience(identity.audience_prefix, environment.name, workflow.name),
+            "identity": workflow.identity,
+            "issuer": identity.issuer,
+            "max_ttl_seconds": workflow.max_ttl_seconds,
+            "mount": mount.path,
+            "requesters": list(workflow.requesters),
+            "role": role.name,
+            "ttl_seconds": workflow.ttl_seconds,
+        },
+        "owner": workflow.owner,
+        "purpose": workflow.purpose,
+        "tools": {tool.access.tool: _tool(tool, environment) for tool in tools},
+        "vault": {"address": vault.address, "ca_pem": vault.ca_pem, "namespace": vault.namespace},
+        "version": MANIFEST_VERSION,
+        "workflow": workflow.name,
+    }
+
+
+def _tool(documents: ToolDocuments, environment: Environment) -> Json:
+    access = documents.access
+    described: dict[str, Any] = {
+        "actions": {action.name: _action(action) for action in access.actions},
+        "backend": access.backend.value,
+        "max_ttl_seconds": access.max_ttl_seconds,
+        "path": None,
+        "scope": json.loads(access.scope),
+        "ttl_seconds": access.ttl_seconds,
+    }
+    if documents.policy is not None:
+        described["connection"] = BACKENDS[access.backend].describe_connection(documents, environment)
+        described["path"] = documents.credential_path
+    return dict(sorted(described.items()))
+
+
+def _action(action: ActionAccess) -> Json:
+    described: dict[str, Any] = {
+        "access": action.access.value,
+        "gated": action.gated,
+        "grants": [describe_grant(grant) for grant in action.grants],
+        "impact": action.impact.value,
+    }
+    if action.approval is not None:
+        described["approval"] = {
+            "expires_seconds": action.approval.expires_seconds,
+            "factors": [{"groups": list(f.groups), "required": f.required} for f in action.approval.factors],
+        }
+    return dict(sorted(described.items()))

@@ -1,0 +1,95 @@
+"""Names of everything that is deployed: known before deploy, within each system's limits, never colliding.
+
+A name is a pure function of environment, workflow and tool. A shortened or ambiguous one ends in a hash of its
+parts. This module must not look at what the named things hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+# A Vault role's name also opens the STS session name, where 24 characters must be left for the user.
+VAULT_ROLE_LENGTH: Final = 40
+IAM_NAME_LENGTH: Final = 64
+# PostgreSQL cuts names at 63 bytes; a row policy's name is its group role's and `_select` or the like.
+GROUP_ROLE_LENGTH: Final = 56
+AUTH_ROLE: Final = "agent"
+BOUNDARY: Final = "boundary"
+
+NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+MAX_NAME_LENGTH: Final = 63
+
+
+def _digest(*parts: str, length: int) -> str:
+    # NUL stands in no name, so different parts never join to the same text.
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:length]
+
+
+def vault_role_name(workflow: str, tool: str) -> str:
+    """Return `<workflow>.<tool>`; beyond 40 characters its beginning, `_` (in no name) and ten digits of its hash."""
+    name = f"{workflow}.{tool}"
+    if len(name) <= VAULT_ROLE_LENGTH:
+        return name
+    digest = _digest(workflow, tool, length=10)
+    return f"{name[: VAULT_ROLE_LENGTH - 11].rstrip('.-')}_{digest}"
+
+
+def iam_role_name(environment: str, workflow: str, tool: str) -> str:
+    """Return `ng-<environment>-<workflow>-<tool>-<hash>`, at most 64 characters.
+
+    The hash is always there: without it, a-b with tool c and a with tool b-c would be one role.
+    """
+    digest = _digest(environment, workflow, tool, length=8)
+    return f"{f'ng-{environment}-{workflow}-{tool}'[: IAM_NAME_LENGTH - 9].rstrip('-')}-{digest}"
+
+
+def iam_role_path(environment: str, kind: str = "tool") -> str:
+    """Return the IAM path of an environment's roles of one kind (tool, gated)."""
+    return f"/narrowgate/{environment}/{kind}/"
+
+
+def group_role_name(environment: str, workflow: str, tool: str) -> str:
+    """Return the PostgreSQL group role `ng_<environment>_<workflow>_<tool>_<hash>`, at most 56 characters."""
+    digest = _digest(environment, workflow, tool, length=8)
+    readable = f"ng_{environment}_{workflow}_{tool}".replace("-", "_")
+    return f"{readable[: GROUP_ROLE_LENGTH - 9].rstrip('_')}_{digest}"
+
+
+def connection_name(database: str, host: str, port: int, *, ambiguous: bool) -> str:
+    """Return the name of Vault's connection to one database: the database's own name, hashed where two share it."""
+    safe = re.sub(r"[^a-z0-9_-]", "-", database.lower())
+    if not ambiguous and safe == database:
+        return safe
+    return f"{safe[:40]}-{_digest(host, str(port), database, length=8)}"
+
+
+def boundary_path(environment: str) -> str:
+    """Return the IAM path of the environment's own policies."""
+    return f"/narrowgate/{environment}/"
+
+
+def boundary_arn(partition: str, account: str, environment: str) -> str:
+    """Return the ARN of the environment's permissions boundary."""
+    return f"arn:{partition}:iam::{account}:policy{boundary_path(environment)}{BOUNDARY}"
+
+
+def auth_mount(prefix: str, workflow: str) -> str:
+    """Return the path of a workflow's auth mount, without `auth/`."""
+    return f"{prefix}/{workflow}"
+
+
+def agent_policy_name(workflow: str) -> str:
+    """Return the name of the Vault policy of a workflow's agent."""
+    return f"agent.{workflow}"
+
+
+def tool_policy_name(workflow: str, tool: str) -> str:
+    """Return the name of the Vault policy of one tool of a workflow."""
+    return f"tool.{workflow}.{tool}"
+
+
+def audience(prefix: str, environment: str, workflow: str) -> str:
+    """Return the audience that a workflow's login tokens must carry."""
+    return f"{prefix}:{environment}:{workflow}"

@@ -1,0 +1,60 @@
+"""From the access plan to all documents of an environment.
+
+The same plan gives the same bytes. This module must not read files or talk to any system.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from narrowgate.compile.backends import BACKENDS
+from narrowgate.compile.documents import PlanDocuments, ToolDocuments, WorkflowDocuments
+from narrowgate.compile.errors import CompileError
+from narrowgate.compile.foundation import compile_foundation
+from narrowgate.compile.identity import compile_identity
+from narrowgate.compile.manifest import compile_manifest
+from narrowgate.plan import AccessPlan, Environment, WorkflowAccess
+
+
+def compile_plan(plan: AccessPlan) -> PlanDocuments:
+    """Return all documents of `plan`, workflows sorted by name.
+
+    Raise `CompileError` for a plan that cannot be carried out as it says: a limit of IAM, a union of grants that would
+    be more than its parts, two tools that would share a name.
+    """
+    ordered = sorted(plan.workflows, key=lambda workflow: workflow.name)
+    workflows = tuple(compile_workflow(workflow, plan.environment) for workflow in ordered)
+    _check_names(workflows)
+    return PlanDocuments(plan.environment, compile_foundation(plan.environment), workflows)
+
+
+def compile_workflow(workflow: WorkflowAccess, environment: Environment) -> WorkflowDocuments:
+    """Return all documents of one workflow."""
+    tools = []
+    for tool in sorted(workflow.tools, key=lambda entry: entry.tool):
+        if tool.backend not in BACKENDS:
+            raise CompileError(f"no backend `{tool.backend}`", workflow=workflow.name, tool=tool.tool)
+        tools.append(BACKENDS[tool.backend].compile_tool(workflow, tool, environment))
+    policies = tuple(tool.policy.name for tool in tools if tool.policy is not None)
+    mount, role, agent_policy = compile_identity(workflow, environment, policies)
+    documents = WorkflowDocuments(workflow, mount, role, agent_policy, tuple(tools), manifest={})
+    manifest = compile_manifest(workflow, environment, mount, role, documents.tools)
+    return replace(documents, manifest=manifest)
+
+
+def _deployed_names(tool: ToolDocuments) -> list[str]:
+    names = [f"credential path {tool.credential_path}"] if tool.credential_path else []
+    if tool.aws is not None:
+        names.append(f"IAM role {tool.aws.role.name.lower()}")
+    if tool.postgres is not None:
+        names.append(f"group role {tool.postgres.group_role}")
+    return names
+
+
+def _check_names(workflows: tuple[WorkflowDocuments, ...]) -> None:
+    """Refuse two tools of one name: hashed names differ but by a chance of one in billions, which must not pass."""
+    counts = Counter(name for workflow in workflows for tool in workflow.tools for name in _deployed_names(tool))
+    shared = sorted(name for name, count in counts.items() if count > 1)
+    if shared:
+        raise CompileError(f"two tools would share the {shared[0]}", hint="rename one of the workflows")

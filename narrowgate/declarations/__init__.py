@@ -1,0 +1,19 @@
+"""Declarations of workflows, tools and environments: strict, positioned, and turned into the access plan once.
+
+Nothing here imports pulumi, hvac or boto3, or talks to any system.
+"""
+
+from narrowgate.declarations.environments import find_environments, load_environment, read_environment
+from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
+from narrowgate.declarations.planning import Declarations, load_plan, read_declarations
+
+__all__ = [
+    "DeclarationError",
+    "DeclarationErrors",
+    "Declarations",
+    "find_environments",
+    "load_environment",
+    "load_plan",
+    "read_declarations",
+    "read_environment",
+]

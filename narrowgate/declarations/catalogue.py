@@ -1,0 +1,132 @@
+"""The tool catalogue: each tool checked once, whatever workflows make of it.
+
+This module must not look at workflows or environments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from narrowgate.compile.backends import BACKENDS, BackendCompiler
+from narrowgate.compile.backends.backend import DeclaredGrant
+from narrowgate.compile.problems import Problem
+from narrowgate.compile.references import Reference
+from narrowgate.declarations.errors import DeclarationError, suggest
+from narrowgate.declarations.models import ActionDeclaration, ToolDeclaration
+from narrowgate.declarations.scopes import ScopeValidator, check_scope_schema
+from narrowgate.declarations.source import KeyPath, Source, read_source
+from narrowgate.declarations.validation import locate, validate
+from narrowgate.plan import Access, Backend, Impact
+
+ENVIRONMENT_NAMES = ("account", "name", "partition", "region")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAction:
+    """One checked action: its grants as models of the tool's backend, each with its key path."""
+
+    name: str
+    access: Access
+    impact: Impact
+    grants: tuple[tuple[KeyPath, DeclaredGrant], ...]
+
+    @property
+    def gated(self) -> bool:
+        """Return whether only the executor may hold its credentials: high impact always is."""
+        return self.impact is Impact.HIGH
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One checked tool of the catalogue."""
+
+    name: str
+    backend: BackendCompiler
+    scope: ScopeValidator
+    actions: dict[str, ToolAction]
+    bindings: frozenset[str]
+    source: Source
+
+
+def read_tools(folder: Path) -> tuple[dict[str, Tool | None], list[DeclarationError]]:
+    """Read every tool in `folder`; return tools by name (None for one with mistakes) and all mistakes."""
+    tools: dict[str, Tool | None] = {}
+    errors: list[DeclarationError] = []
+    for path in sorted(folder.glob("*.yaml")):
+        tool, found = read_tool(path)
+        tools[path.stem] = tool if not found else None
+        errors += found
+    return tools, errors
+
+
+def read_tool(path: Path) -> tuple[Tool | None, list[DeclarationError]]:
+    """Read and check one tool's file."""
+    try:
+        source = read_source(path, inside=path.parent)
+    except DeclarationError as error:
+        return None, [error]
+    declaration, errors = validate(ToolDeclaration, source.value, source)
+    if declaration is None:
+        return None, errors
+    errors += locate(_check_header(declaration, path), source)
+    errors += locate((p.under("scope") for p in check_scope_schema(declaration.scope)), source)
+    backend = BACKENDS.get(Backend(declaration.backend))
+    if backend is None:
+        known = ", ".join(sorted(BACKENDS))
+        return None, [
+            *errors,
+            source.error(f"no backend `{declaration.backend}` yet", ("backend",), "unknown-value", known),
+        ]
+    actions: dict[str, ToolAction] = {}
+    for name, action in declaration.actions.items():
+        checked, found = _read_action(name, action, declaration, backend, source)
+        errors += found
+        actions[name] = checked
+    if errors:
+        return None, errors
+    references = {r for a in actions.values() for _, grant in a.grants for _, r in grant.references()}
+    bindings = frozenset(r.name for r in references if r.kind == "binding")
+    return Tool(declaration.tool, backend, ScopeValidator(declaration.scope), actions, bindings, source), []
+
+
+def _check_header(declaration: ToolDeclaration, path: Path) -> Iterator[Problem]:
+    if declaration.tool != path.stem:
+        hint = f"rename the file to {declaration.tool}.yaml, or the tool to {path.stem}"
+        yield Problem(("tool",), "file-name", f"the file {path.name} declares the tool `{declaration.tool}`", hint)
+    for name, action in declaration.actions.items():
+        if action.access in {"delete", "permissions"} and action.impact != "high":
+            message = f"an action that says `{action.access}` is always of high impact"
+            yield Problem(("actions", name, "impact"), "impact-understated", message, "say `impact: high`")
+
+
+def _read_action(
+    name: str, action: ActionDeclaration, tool: ToolDeclaration, backend: BackendCompiler, source: Source
+) -> tuple[ToolAction, list[DeclarationError]]:
+    access, errors = Access(action.access), []
+    grants: list[tuple[KeyPath, DeclaredGrant]] = []
+    for index, raw in enumerate(action.grants):
+        under: KeyPath = ("actions", name, "grants", index)
+        grant, found = validate(backend.grant_model(raw), raw, source, under)
+        if grant is not None:
+            found += locate(grant.check(access), source, under)
+            # A grant whose texts do not parse has no references to look at yet.
+            found += [] if found else locate(_check_references(grant, tool), source, under)
+            grants.append((under, grant))
+        errors += found
+    return ToolAction(name, access, Impact(action.impact), tuple(grants)), errors
+
+
+def _check_references(grant: DeclaredGrant, tool: ToolDeclaration) -> Iterator[Problem]:
+    for path, reference in grant.references():
+        if (problem := _check_reference(reference, tool)) is not None:
+            yield problem.under(*path)
+
+
+def _check_reference(reference: Reference, tool: ToolDeclaration) -> Problem | None:
+    # What an environment binds is known only there.
+    known = {"env": ENVIRONMENT_NAMES, "scope": tuple(tool.scope), "binding": (reference.name,)}[reference.kind]
+    if reference.name in known:
+        return None
+    return Problem((), "unknown-reference", f"{reference} names nothing", suggest(reference.name, known))

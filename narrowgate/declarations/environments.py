@@ -1,0 +1,133 @@
+"""The environment's bindings, from the config of a Pulumi stack: which account, which Vault, which real things.
+
+They stand once, in `Pulumi.<environment>.yaml`; the config of other stacks of the same environment names it. This
+module must not run Pulumi.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from narrowgate.compile.problems import Problem
+from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
+from narrowgate.declarations.models import EnvironmentDeclaration
+from narrowgate.declarations.source import KeyPath, Source, read_source
+from narrowgate.declarations.validation import locate, validate
+from narrowgate.errors import Location
+from narrowgate.plan import AwsBinding, Environment, IdentityBinding, Limits, ToolBinding, VaultBinding
+
+CONFIG_KEY: Final = "narrowgate:environment"
+CONFIG_PATH: Final[KeyPath] = ("config", CONFIG_KEY)
+_STACK: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSource:
+    """An environment and the file where its bindings stand."""
+
+    environment: Environment
+    source: Source
+
+    def locate_binding(self, tool: str) -> Location:
+        """Return where a tool's bindings stand, or would."""
+        return self.source.locate((*CONFIG_PATH, "tools", tool))
+
+
+def load_environment(stack_config_dir: Path, stack: str) -> Environment:
+    """Return the environment of `stack`, from `Pulumi.<stack>.yaml` in `stack_config_dir`.
+
+    Where the file only names the environment (`narrowgate:environment: dev`), its bindings are read from that
+    environment's own file. Raise `DeclarationErrors` with every mistake.
+    """
+    return read_environment(stack_config_dir, stack).environment
+
+
+def read_environment(stack_config_dir: Path, stack: str) -> EnvironmentSource:
+    """Return the environment of `stack` with its source; raise `DeclarationErrors` with every mistake."""
+    source, value = _read_config(stack_config_dir, stack)
+    if isinstance(value, str):
+        named = value
+        source, value = _read_config(stack_config_dir, named)
+        if isinstance(value, str):
+            hint = f"put the bindings of `{named}` here"
+            raise DeclarationErrors(
+                [source.error(f"`{CONFIG_KEY}` names another file again", CONFIG_PATH, "bad-value", hint)]
+            )
+    declaration, errors = validate(EnvironmentDeclaration, value, source, CONFIG_PATH)
+    if declaration is not None:
+        errors += locate(_check(declaration), source, CONFIG_PATH)
+    if errors or declaration is None:
+        raise DeclarationErrors(errors)
+    return EnvironmentSource(_to_environment(declaration), source)
+
+
+def find_environments(stack_config_dir: Path) -> list[str]:
+    """Return the names of the stacks in `stack_config_dir` whose config holds an environment's own bindings, sorted.
+
+    A file that cannot be read counts too, so that its mistakes are reported and not passed over.
+    """
+    names = []
+    for path in sorted(stack_config_dir.glob("Pulumi.*.yaml")):
+        name = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        try:
+            _, value = _read_config(stack_config_dir, name)
+        except DeclarationErrors:
+            names.append(name)
+            continue
+        if not isinstance(value, str):
+            names.append(name)
+    return names
+
+
+def _read_config(folder: Path, stack: str) -> tuple[Source, Any]:
+    path = folder / f"Pulumi.{stack}.yaml"
+    if not _STACK.fullmatch(stack):
+        raise DeclarationErrors([DeclarationError(f"{stack!r} is no stack name", Location(folder, 1, 1), "bad-value")])
+    try:
+        source = read_source(path)
+    except DeclarationError as error:
+        raise DeclarationErrors([error]) from error
+    config = source.value.get("config") if isinstance(source.value, dict) else None
+    if not isinstance(config, dict) or CONFIG_KEY not in config:
+        hint = "put the environment's bindings, or the name of the stack that holds them, there"
+        raise DeclarationErrors(
+            [source.error(f"the config key `{CONFIG_KEY}` is missing", ("config",), "missing-key", hint)]
+        )
+    return source, config[CONFIG_KEY]
+
+
+def _check(declaration: EnvironmentDeclaration) -> Iterator[Problem]:
+    identity, aws = declaration.identity, declaration.aws
+    if (identity.jwks_url is None) == (not identity.public_keys):
+        hint = "give `jwks_url`, or `public_keys` where Vault cannot reach the issuer"
+        yield Problem(("identity",), "missing-key", "exactly one of `jwks_url` and `public_keys` is needed", hint)
+    _, partition, _, _, account, _ = aws.broker_arn.split(":", 5)
+    if (partition, account) != (aws.partition, aws.account):
+        message = f"the broker is of {partition}/{account}, the environment of {aws.partition}/{aws.account}"
+        yield Problem(
+            ("aws", "broker_arn"), "foreign-account", message, "an environment's broker is in its own account"
+        )
+    expected = f"/narrowgate/{declaration.name}/"
+    if expected not in aws.broker_arn:
+        message = f"the broker's path is not {expected}"
+        yield Problem(("aws", "broker_arn"), "foreign-account", message, f"make the broker under {expected}")
+
+
+def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
+    identity = declaration.identity.model_dump()
+    identity["public_keys"] = tuple(declaration.identity.public_keys)
+    limits = declaration.limits
+    return Environment(
+        name=declaration.name,
+        aws=AwsBinding(**declaration.aws.model_dump()),
+        vault=VaultBinding(**declaration.vault.model_dump()),
+        identity=IdentityBinding(**identity),
+        tools=tuple(
+            ToolBinding(tool, tuple(sorted(values.items()))) for tool, values in sorted(declaration.tools.items())
+        ),
+        limits=Limits(max_ttl_seconds=limits.max_ttl, max_session_seconds=limits.max_session),
+    )

@@ -1,0 +1,103 @@
+"""From a source to a model: pydantic's complaints become errors with a place, a code and a hint.
+
+This module must not know what a declaration means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from narrowgate.compile.problems import Problem
+from narrowgate.declarations.errors import DeclarationError, suggest
+from narrowgate.declarations.source import KeyPath, Source
+
+M = TypeVar("M", bound=BaseModel)
+
+_CODES: Final[dict[str, str]] = {
+    "extra_forbidden": "unknown-key",
+    "missing": "missing-key",
+    "literal_error": "unknown-value",
+    "string_pattern_mismatch": "bad-format",
+    "value_error": "bad-value",
+}
+
+
+def validate(
+    model: type[M], value: object, source: Source, under: KeyPath = ()
+) -> tuple[M | None, list[DeclarationError]]:
+    """Return `value` as `model`, or None and every mistake in it; `under` is where the value stands in `source`."""
+    try:
+        return model.model_validate(value), []
+    except ValidationError as error:
+        found = [_to_error(details, model, source, under) for details in error.errors(include_url=False)]
+        return None, _without_repeats(found)
+
+
+def locate(problems: Iterable[Problem], source: Source, under: KeyPath = ()) -> Iterator[DeclarationError]:
+    """Yield each problem as an error at its place in `source`."""
+    for problem in problems:
+        yield source.error(problem.message, (*under, *problem.path), problem.code, problem.hint, key=problem.key)
+
+
+def _to_error(details: ErrorDetails, model: type[BaseModel], source: Source, under: KeyPath) -> DeclarationError:
+    path = _existing_path(details, source, under)
+    kind = details["type"]
+    code = _CODES.get(kind, "wrong-type")
+    if kind == "extra_forbidden":
+        name = str(path[-1])
+        siblings = _value_at(source.value, path[:-1])
+        known = set(_field_names(model)) - set(siblings if isinstance(siblings, Mapping) else ())
+        return source.error(f"unknown key `{name}`", path, code, suggest(name, known), key=True)
+    if kind == "missing":
+        return source.error(f"the key `{details['loc'][-1]}` is missing", path, code, "add it")
+    if kind == "literal_error":
+        expected = details.get("ctx", {}).get("expected", "")
+        return source.error(f"{details['input']!r} is not known here", path, code, f"one of {expected}")
+    message = details["msg"].removeprefix("Value error, ")
+    return source.error(message[:1].lower() + message[1:], path, code)
+
+
+def _existing_path(details: ErrorDetails, source: Source, under: KeyPath) -> KeyPath:
+    """Return the part of pydantic's path that is in the file: it also names union members and `[key]`."""
+    path: KeyPath = under
+    for part in details["loc"]:
+        candidate = (*path, part)
+        if candidate in source.values or candidate in source.keys:
+            path = candidate
+    return path
+
+
+def _value_at(value: Any, path: KeyPath) -> Any:  # noqa: ANN401 - any YAML value
+    for part in path:
+        value = value[part]
+    return value
+
+
+def _field_names(model: type[BaseModel], seen: frozenset[type] = frozenset()) -> Iterator[str]:
+    """Yield the keys of `model` and of the models inside it: a misplaced key is as likely as a misspelt one."""
+    for name, field in model.model_fields.items():
+        yield name
+        for inner in _models_in(field.annotation):
+            if inner not in seen:
+                yield from _field_names(inner, seen | {model, inner})
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - typing's own objects
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models_in(argument)
+
+
+def _without_repeats(errors: list[DeclarationError]) -> list[DeclarationError]:
+    """Keep one error for each place: a union complains once for each of its members."""
+    first: dict[object, DeclarationError] = {}
+    for error in errors:
+        first.setdefault(
+            (error.location, error.code == "unknown-key" or (error.code == "missing-key" and error.message)), error
+        )
+    return list(first.values())
