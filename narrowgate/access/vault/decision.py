@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from narrowgate.access.vault.acl import AccessList, MergedRule, in_token_order, merge
+from narrowgate.access.vault.acl import SLASH_FALLBACK, AccessList, MergedRule, in_token_order, merge
 from narrowgate.access.vault.durations import to_nanoseconds
 from narrowgate.access.vault.errors import VaultRequestError
-from narrowgate.access.vault.parameters import limit_refusal, refusal
+from narrowgate.access.vault.parameters import as_query, limit_refusal, refusal
 from narrowgate.access.vault.parsing import parse
 from narrowgate.access.vault.policy import ALL_CAPABILITIES, ControlGroup, Permissions, Policy, Rule, Server
 from narrowgate.access.vault.sudo import requires_sudo
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Policies: TypeAlias = Policy | str | Iterable[Policy | str]
 
-_WITH_PARAMETERS = frozenset({"create", "read", "update", "patch"})
+_WITH_BODY = frozenset({"create", "update", "patch"})
 # Requests that have no capability of their own: the server asks for another one.
 _ALIASES = {"renew": "update", "revoke": "update", "rollback": "update"}
 
@@ -140,7 +140,7 @@ def decide(
     if merged is None:
         return Decision(False, Reason.IMPLICITLY_DENIED, path, capability, detail="no rule matches the path")
     wrap_ns = _wrap_nanoseconds(wrap_ttl)
-    sudo = requires_sudo(path) if sudo_required is None else sudo_required
+    sudo = requires_sudo(path, acl.server) if sudo_required is None else sudo_required
     reason, detail = judge(merged.permissions, capability, parameters or {}, wrap_ns, sudo=sudo)
     group = merged.permissions.control_group if control_groups else None
     if reason is Reason.ALLOWED and group is not None and group.controls(capability):
@@ -170,8 +170,7 @@ def judge(
     problem = wrapping_refusal(permissions, wrap_ns)
     if problem:
         return Reason.WRAPPING_REQUIRED, problem
-    check = refusal if capability in _WITH_PARAMETERS else limit_refusal if capability in ("list", "scan") else None
-    problem = check(permissions, parameters) if check else None
+    problem = _data_refusal(permissions, capability, parameters)
     if problem:
         return Reason.PARAMETER_DENIED, problem
     if sudo and "sudo" not in permissions.capabilities:
@@ -179,8 +178,19 @@ def judge(
     return Reason.ALLOWED, ""
 
 
+def _data_refusal(permissions: Permissions, capability: str, parameters: Mapping[str, Any]) -> str | None:
+    if capability == "read":
+        return refusal(permissions, as_query(parameters))
+    if capability in _WITH_BODY:
+        return refusal(permissions, parameters)
+    return limit_refusal(permissions, parameters) if capability in SLASH_FALLBACK else None
+
+
 def wrapping_refusal(permissions: Permissions, wrap_ns: int | None) -> str | None:
-    """Return why the wrapping TTL asked for (None: no wrapping) is refused, or None."""
+    """Return why the wrapping TTL asked for (None: no wrapping) is refused, or None.
+
+    A TTL of 0 asks for no wrapping and yet passes a rule that has only `max_wrapping_ttl`, as seen on OpenBao.
+    """
     least, most = permissions.min_wrapping_ttl_ns, permissions.max_wrapping_ttl_ns
     if most > 0 and (wrap_ns is None or wrap_ns > most):
         return "a response wrapping TTL within max_wrapping_ttl is required"
@@ -210,7 +220,7 @@ def _wrap_nanoseconds(wrap_ttl: str | float | timedelta | None) -> int | None:
         raise VaultRequestError(f"invalid wrap TTL: {error}", hint="Give seconds, or a text such as '5m'.") from error
     if length < 0:
         raise VaultRequestError("a wrap TTL cannot be negative", hint="Give seconds, or a text such as '5m'.")
-    return length or None
+    return length
 
 
 def _approvers(group: ControlGroup, capability: str) -> list[str]:

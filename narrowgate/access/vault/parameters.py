@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+
+from narrowgate.access.vault.policy import Opaque
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from narrowgate.access.vault.policy import Permissions
 
 ANY = "*"
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def value_listed(value: object, values: Sequence[Any]) -> bool:
@@ -54,6 +58,19 @@ def same_value(listed: object, value: object) -> bool:
     return False
 
 
+def as_query(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a read's parameters as the server gets them in a query: texts, or several texts under one name."""
+    return {name: _as_query_value(value) for name, value in data.items()}
+
+
+def _as_query_value(value: object) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return _as_query_value(value[0]) if len(value) == 1 else Opaque.NEVER_EQUAL
+    return value if isinstance(value, str) or value is None else str(value)
+
+
 def refusal(permissions: Permissions, data: Mapping[str, Any]) -> str | None:
     """Return why the parameters are refused, or None. `data` is the request's body, or its query on a read."""
     for name in permissions.required_parameters:
@@ -93,11 +110,9 @@ def limit_refusal(permissions: Permissions, data: Mapping[str, Any]) -> str | No
     if "limit" not in data:
         required = any(name.lower() == "limit" for name in permissions.required_parameters)
         return "parameter 'limit' is required" if required else None
-    value = data["limit"]
-    if value == "max":
+    text = str(data["limit"])
+    if text == "max":
         return None
-    try:
-        number = 0 if value == "" else int(value)
-    except (TypeError, ValueError):
+    if text and not _INTEGER.fullmatch(text):
         return "parameter 'limit' must be an integer or 'max'"
-    return None if 0 <= number <= most else f"parameter 'limit' must be 0 to {most}"
+    return None if 0 <= int(text or "0") <= most else f"parameter 'limit' must be 0 to {most}"

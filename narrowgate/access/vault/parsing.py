@@ -272,7 +272,8 @@ class _RuleReader:
         return self._checked_factor(item, within, Factor(name, groups, approvals, frozenset(capabilities) or None))
 
     def _checked_factor(self, item: Item, what: str, factor: Factor) -> Factor:
-        unknown = sorted((factor.capabilities or frozenset()) - _OPERATIONS - ALL_CAPABILITIES)
+        known = _OPERATIONS if self.server is Server.OPENBAO else _OPERATIONS | ALL_CAPABILITIES
+        unknown = sorted((factor.capabilities or frozenset()) - known)
         if unknown:
             self._check(item, f"unknown controlled capability {unknown[0]!r}", what)
         if self.server is Server.VAULT:

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import re
 
-# Written as the server writes them: `*` at the end is any rest, `+` is one segment.
-SUDO_PATHS = (
-    "auth/token/accessors",
+from narrowgate.access.vault.policy import Server
+
+# Written as the server writes them: `*` at the end is any rest.
+_BOTH = (
     "auth/token/accessors/",
-    "auth/token/create-orphan",
-    "auth/token/revoke-orphan",
     "sys/audit",
     "sys/audit/*",
     "sys/auth/*",
     "sys/config/auditing/*",
     "sys/config/cors",
-    "sys/config/ui/headers",
     "sys/config/ui/headers/*",
     "sys/internal/inspect/*",
     "sys/leases",
@@ -37,19 +35,36 @@ SUDO_PATHS = (
     "sys/rotate",
     "sys/seal",
     "sys/step-down",
+)
+_OPENBAO_ONLY = ("sys/rotate/keyring", "sys/rotate/root")
+_VAULT_ONLY = (
+    "auth/token/revoke-orphan",
+    "sys/internal/counters/activity/export",
+    "sys/replication/dr/primary/secondary-token",
+    "sys/replication/dr/reindex",
+    "sys/replication/performance/primary/secondary-token",
+    "sys/replication/performance/reindex",
+    "sys/replication/primary/secondary-token",
+    "sys/replication/reindex",
     "sys/storage/raft/snapshot-auto/config/*",
 )
 
 
 def _to_regex(pattern: str) -> str:
-    body = pattern.removesuffix("*")
-    middle = "/".join("[^/]+" if part == "+" else re.escape(part) for part in body.split("/"))
-    return middle + (".*" if pattern.endswith("*") else "")
+    return re.escape(pattern.removesuffix("*")) + (".*" if pattern.endswith("*") else "")
 
 
-_SUDO = re.compile("|".join(_to_regex(pattern) for pattern in SUDO_PATHS), re.DOTALL)
+def _compile(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(_to_regex(pattern) for pattern in patterns), re.DOTALL)
 
 
-def requires_sudo(path: str) -> bool:
+_SUDO = {
+    Server.OPENBAO: _compile(_BOTH + _OPENBAO_ONLY),
+    Server.ANY: _compile(_BOTH + _OPENBAO_ONLY),
+    Server.VAULT: _compile(_BOTH + _VAULT_ONLY),
+}
+
+
+def requires_sudo(path: str, server: Server = Server.ANY) -> bool:
     """Tell whether the server asks for `sudo` on a path of its own."""
-    return _SUDO.fullmatch(path.lstrip("/")) is not None
+    return _SUDO[server].fullmatch(path.lstrip("/")) is not None
