@@ -8,7 +8,7 @@ lexicographically greater. Rules of one path are joined whatever policy they sta
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from narrowgate.access.vault.errors import VaultPolicyError
@@ -175,7 +175,7 @@ def merge(
         if len(listed) > 1:
             raise VaultPolicyError("other policies present along with root", hint="Use the root policy alone.")
         return AccessList(is_root=True, server=server)
-    moment = now or datetime.now(timezone.utc)
+    moment = now or datetime.now(UTC)
     acl = AccessList(server=server)
     found: dict[str, MergedRule] = {}
     for policy in listed:

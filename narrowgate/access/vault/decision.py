@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from narrowgate.access.vault.acl import SLASH_FALLBACK, AccessList, MergedRule, in_token_order, merge
@@ -26,7 +26,7 @@ _WITH_BODY = frozenset({"create", "update", "patch"})
 _ALIASES = {"renew": "update", "revoke": "update", "rollback": "update"}
 
 
-class Reason(str, Enum):
+class Reason(StrEnum):
     """Why a request is allowed or not."""
 
     ALLOWED = "Allowed"
@@ -37,10 +37,6 @@ class Reason(str, Enum):
     WRAPPING_REQUIRED = "WrappingRequired"
     SUDO_REQUIRED = "SudoRequired"
     TEMPLATE_REFUSED = "TemplateRefused"
-
-    def __str__(self) -> str:
-        """Return the value, for messages."""
-        return self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class Decision:
         return self.reason is Reason.GATED
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - a request has this many sides; all but the first four are named
     policies: Policies,
     path: str,
     capability: str,
@@ -115,7 +111,7 @@ def listed(policies: Policies) -> list[Policy]:
     return [policy if isinstance(policy, Policy) else parse(policy) for policy in policies]
 
 
-def decide(
+def decide(  # noqa: PLR0913 - as evaluate
     acl: AccessList,
     path: str,
     capability: str,
@@ -133,12 +129,26 @@ def decide(
         )
     path = path.lstrip("/")
     if acl.is_root:
-        return Decision(True, Reason.ALLOWED, path, capability, detail="the root policy permits everything")
+        return Decision(
+            allowed=True,
+            reason=Reason.ALLOWED,
+            path=path,
+            capability=capability,
+            detail="the root policy permits everything",
+        )
     if acl.blocked:
-        return Decision(False, Reason.TEMPLATE_REFUSED, path, capability, detail=acl.blocked)
+        return Decision(
+            allowed=False, reason=Reason.TEMPLATE_REFUSED, path=path, capability=capability, detail=acl.blocked
+        )
     merged = acl.find(path, capability)
     if merged is None:
-        return Decision(False, Reason.IMPLICITLY_DENIED, path, capability, detail="no rule matches the path")
+        return Decision(
+            allowed=False,
+            reason=Reason.IMPLICITLY_DENIED,
+            path=path,
+            capability=capability,
+            detail="no rule matches the path",
+        )
     wrap_ns = _wrap_nanoseconds(wrap_ttl)
     sudo = requires_sudo(path, acl.server) if sudo_required is None else sudo_required
     reason, detail = judge(merged.permissions, capability, parameters or {}, wrap_ns, sudo=sudo)
@@ -157,7 +167,7 @@ def decide(
     )
 
 
-def judge(
+def judge(  # noqa: PLR0911 - one return for each reason, in the order that the server checks them
     permissions: Permissions, capability: str, parameters: Mapping[str, Any], wrap_ns: int | None, *, sudo: bool
 ) -> tuple[Reason, str]:
     """Decide a request by the permissions found for its path, control groups aside."""
@@ -167,11 +177,9 @@ def judge(
         return Reason.IMPLICITLY_DENIED, f"the deciding rule does not grant {capability}"
     if capability == "sudo":
         return Reason.ALLOWED, ""
-    problem = wrapping_refusal(permissions, wrap_ns)
-    if problem:
+    if problem := wrapping_refusal(permissions, wrap_ns):
         return Reason.WRAPPING_REQUIRED, problem
-    problem = _data_refusal(permissions, capability, parameters)
-    if problem:
+    if problem := _data_refusal(permissions, capability, parameters):
         return Reason.PARAMETER_DENIED, problem
     if sudo and "sudo" not in permissions.capabilities:
         return Reason.SUDO_REQUIRED, "the path needs sudo as well"

@@ -46,7 +46,7 @@ def as_text(node: Node, what: str, policy: str) -> str:
 def as_integer(node: Node, what: str, policy: str) -> int:
     """Return an integer, written as a number or as a string in Go's notation."""
     if isinstance(node, Literal):
-        if node.kind is Kind.NUMBER:
+        if node.kind is Kind.NUMBER and node.value is not None:
             return int(node.value)
         if node.kind is Kind.STRING and _GO_INTEGER.fullmatch(str(node.value)):
             text = str(node.value)
@@ -100,7 +100,7 @@ def scalar(items: Sequence[Item], what: str, policy: str) -> str | int | float |
     value: str | int | float | None = None
     for item in items:
         node = _plain(item, what, policy)
-        if not isinstance(node, Literal) or node.kind is Kind.BOOL:
+        if not isinstance(node, Literal) or node.kind is Kind.BOOL or node.value is None:
             raise refuse(f"{what} must be a string or a number", node, policy)
         if value is None:
             value = node.value
@@ -143,26 +143,28 @@ def _plain(item: Item, what: str, policy: str) -> Node:
 
 def _value_list(node: Node, what: str, policy: str) -> tuple[Any, ...]:
     if isinstance(node, ListNode):
-        return tuple(_in_list(member) for member in node.items)
+        return tuple(_in_list(member, policy) for member in node.items)
     if isinstance(node, ObjectNode):
-        return (_in_list(node),)
+        return (_in_list(node, policy),)
     raise refuse(f"{what} must be a list", node, policy)
 
 
-def _in_list(node: Node) -> Any:  # noqa: ANN401 - any JSON value
+def _in_list(node: Node, policy: str) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(node, Literal):
+        if node.value is None:
+            raise refuse(f"illegal number {node.text!r}", node, policy)
         if node.kind in (Kind.NUMBER, Kind.FLOAT):
             return PolicyNumber(node.value)  # type: ignore[arg-type]  # the kind says that it is a number
         return node.value
     if isinstance(node, ListNode):
-        return tuple(_in_list(member) for member in node.items)
-    return _object_value(node)
+        return tuple(_in_list(member, policy) for member in node.items)
+    return _object_value(node, policy)
 
 
-def _object_value(node: ObjectNode) -> Any:  # noqa: ANN401 - a map, or the value that nothing equals
+def _object_value(node: ObjectNode, policy: str) -> Any:  # noqa: ANN401 - a map, or the value that nothing equals
     result: dict[str, Any] = {}
     for item in node.items:
         if len(item.keys) != 1 or isinstance(item.value, ObjectNode):
             return Opaque.NEVER_EQUAL
-        result[item.keys[0]] = _in_list(item.value)
+        result[item.keys[0]] = _in_list(item.value, policy)
     return result

@@ -6,7 +6,7 @@ Lengths are whole nanoseconds, as in Go, so that bounds compare exactly.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 
 SECOND = 1_000_000_000
@@ -27,7 +27,9 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _LIMIT = 2**63
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def parse_duration(value: str | float) -> int:
@@ -91,7 +93,7 @@ def parse_time(text: str) -> datetime:
         try:
             return _EPOCH + timedelta(seconds=seconds)
         except OverflowError:
-            return (datetime.min if seconds < 0 else datetime.max).replace(tzinfo=timezone.utc)
+            return _EARLIEST if seconds < 0 else _LATEST
     year, month, day, hour, minute, second, fraction, sign, off_hours, off_minutes = match.groups()
     offset = timedelta(hours=int(off_hours or 0), minutes=int(off_minutes or 0)) * (-1 if sign == "-" else 1)
     microseconds = int((fraction or "0")[:6].ljust(6, "0"))

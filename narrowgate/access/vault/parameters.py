@@ -41,7 +41,9 @@ def glob_matches(pattern: str, value: str) -> bool:
     return value == pattern
 
 
-def same_value(listed: object, value: object) -> bool:
+def same_value(  # noqa: PLR0911 - one return for each JSON type
+    listed: object, value: object
+) -> bool:
     """Tell whether a policy's value equals a request's: same JSON type throughout; numbers never are equal."""
     if isinstance(listed, bool) or isinstance(value, bool):
         return listed is value
@@ -78,7 +80,8 @@ def refusal(permissions: Permissions, data: Mapping[str, Any]) -> str | None:
             return f"parameter {name!r} is required"
     if not data:
         return None
-    return _denied(permissions.denied_parameters or {}, data) or _not_allowed(permissions.allowed_parameters or {}, data)
+    denied, allowed = permissions.denied_parameters or {}, permissions.allowed_parameters or {}
+    return _denied(denied, data) or _not_allowed(allowed, data)
 
 
 def _denied(lists: Mapping[str, Sequence[Any]], data: Mapping[str, Any]) -> str | None:

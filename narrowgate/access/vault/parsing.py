@@ -6,8 +6,9 @@ Source of the rules: the behaviour of OpenBao 2.7 and Vault 1.18, each checked a
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from narrowgate.access.vault import decoding
 from narrowgate.access.vault.durations import parse_duration, parse_time
@@ -60,6 +61,7 @@ _OLD_POLICIES = {
     "write": ("create", "read", "update", "delete", "list"),
     "sudo": ("create", "read", "update", "delete", "list", "sudo"),
 }
+_USES_KEY = re.compile(r"\{\{[^}]*\.key\b")
 # Operations that a control group may name; wider than capabilities, since the server also renews and revokes.
 _OPERATIONS = frozenset(
     {
@@ -95,7 +97,7 @@ def parse(
     tree = parse_tree(_to_text(text, name), name)
     decoding.check_keys(tree.items, _TOP_KEYS, "a policy", name)
     own_name = decoding.last_text(tree.entries("name"), "name", name)
-    reader = _RuleReader((name or own_name).strip().lower(), server, now or datetime.now(timezone.utc))
+    reader = _RuleReader((name or own_name).strip().lower(), server, now or datetime.now(UTC))
     rules = [reader.read(item) for item in tree.entries("path")]
     return Policy(reader.policy, tuple(rule for rule in rules if rule is not None))
 
@@ -172,9 +174,7 @@ class _RuleReader:
             ),
         )
 
-    def _permissions(
-        self, fields: _Fields, item: Item, what: str, control_group: ControlGroup | None
-    ) -> Permissions:
+    def _permissions(self, fields: _Fields, item: Item, what: str, control_group: ControlGroup | None) -> Permissions:
         capabilities = fields.capabilities
         if fields.old_policy:
             old = _OLD_POLICIES.get(fields.old_policy)
@@ -192,6 +192,8 @@ class _RuleReader:
             self._check(item, "max_wrapping_ttl cannot be less than min_wrapping_ttl", what)
         if fields.list_filter_path and "list" not in capabilities:
             self._check(item, "list_scan_response_keys_filter_path needs the list capability", what)
+        if fields.list_filter_path and not _USES_KEY.search(fields.list_filter_path):
+            self._check(item, "list_scan_response_keys_filter_path does not use .key", what)
         return Permissions(
             capabilities=frozenset(capabilities),
             allowed_parameters=self._lower_keys(fields.allowed, item, what),
@@ -264,6 +266,8 @@ class _RuleReader:
         groups: tuple[str, ...] = ()
         approvals = 0
         for entry in body.entries("identity"):
+            if entry.keys:
+                continue  # the server passes over an identity with a label
             identity = self._block(entry, f"identity of {within}")
             groups += decoding.text_list(identity.entries("group_names"), f"group_names of {within}", self.policy)
             approvals = (

@@ -17,10 +17,13 @@ _MAX_DEPTH = 100  # far beyond any policy; keeps hostile text from exhausting th
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A string, number or boolean; `kind` tells the written form, which decides how it may be used."""
+    """A string, number or boolean; `kind` tells the written form, which decides how it may be used.
+
+    `value` is None for a number that has no value (`08`, or more than 64 bits).
+    """
 
     kind: Kind
-    value: str | int | float | bool
+    value: str | int | float | bool | None
     text: str
     line: int
     column: int

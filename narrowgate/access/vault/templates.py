@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from narrowgate.access.vault.policy import Policy
+if TYPE_CHECKING:
+    from narrowgate.access.vault.policy import Policy
 
 Identity = Mapping[str, str]
 
