@@ -21,6 +21,8 @@ END
 $$;
 GRANT app_owner TO deployer WITH INHERIT TRUE, SET TRUE;
 GRANT pg_signal_backend TO vault_broker WITH INHERIT TRUE, SET FALSE;
+-- Removing a workflow ends the sessions of logins that are still in its groups.
+GRANT pg_signal_backend TO deployer WITH INHERIT TRUE, SET FALSE;
 
 -- No login reaches any other database of the cluster.
 REVOKE ALL ON DATABASE postgres FROM PUBLIC;

@@ -1,0 +1,99 @@
+"""What `stacks/__main__.py` calls: from the stack's own files to the components of one stack.
+
+The only module here that reads configuration. It stops a program whose declarations have mistakes before it makes
+anything, and says each mistake in one line with its place.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_vault as vault
+from ruamel.yaml import YAML
+
+from narrowgate.declarations import DeclarationErrors
+from narrowgate.errors import NarrowgateError
+from narrowgate_pulumi.environment import Environment
+from narrowgate_pulumi.passwords import look_up_password
+from narrowgate_pulumi.workflow import AgentWorkflow
+
+if TYPE_CHECKING:
+    from narrowgate import plan
+    from narrowgate.compile.documents import FoundationDocuments, PlanDocuments
+
+PASSWORD_FILE_VARIABLE = "NARROWGATE_BROKER_PASSFILE"  # noqa: S105 - the name of a variable
+
+
+def find_stack_config_dir() -> Path:
+    """Return the folder of the `Pulumi.<stack>.yaml` files: `stackConfigDir` of the project's `Pulumi.yaml`."""
+    root = Path(pulumi.get_root_directory())
+    project = YAML(typ="safe").load((root / "Pulumi.yaml").read_text(encoding="utf-8"))
+    return (root / (project.get("stackConfigDir") or ".")).resolve()
+
+
+def stop(error: NarrowgateError) -> pulumi.RunError:
+    """Log what is wrong, one line for each mistake, and return what ends the program without a traceback."""
+    mistakes = error.errors if isinstance(error, DeclarationErrors) else (error,)
+    for mistake in mistakes:
+        pulumi.log.error(str(mistake))
+    count = f"{len(mistakes)} mistakes" if len(mistakes) > 1 else "a mistake"
+    return pulumi.RunError(f"Nothing is deployed: there {'are' if len(mistakes) > 1 else 'is'} {count} to mend first.")
+
+
+def choose_providers(environment: plan.Environment) -> list[pulumi.ProviderResource]:
+    """Return the providers of one environment: they refuse any account, and reach any address, but its own.
+
+    Credentials come from the process's environment, as each provider reads them; none is an input here.
+    """
+    endpoint = environment.aws.endpoint_url
+    services = [aws.ProviderEndpointArgs(iam=endpoint, sts=endpoint)] if endpoint else None
+    return [
+        aws.Provider(
+            "aws",
+            region=environment.aws.region,
+            allowed_account_ids=[environment.aws.account],
+            endpoints=services,
+        ),
+        vault.Provider("vault", address=environment.vault.address, namespace=environment.vault.namespace),
+    ]
+
+
+def deploy_foundation(environment: plan.Environment, documents: FoundationDocuments) -> None:
+    """Build the foundation of one environment; an administrator runs this stack, seldom."""
+    passfile = os.environ.get(PASSWORD_FILE_VARIABLE)
+    if documents.database_connections and not passfile:
+        raise NarrowgateError(
+            "Vault needs the password of its own database login, and no file gives it.",
+            hint=f"name a libpq password file that holds it in {PASSWORD_FILE_VARIABLE}",
+        )
+    passwords = {
+        str(connection["name"]): look_up_password(Path(str(passfile)), connection)
+        for connection in documents.database_connections
+    }
+    config = pulumi.Config("narrowgate")
+    built = Environment(
+        environment.name,
+        {
+            "environment": environment,
+            "documents": documents,
+            "passwords": passwords,
+            "password_version": config.get_int("brokerPasswordVersion") or 1,
+        },
+        opts=pulumi.ResourceOptions(providers=choose_providers(environment)),
+    )
+    pulumi.export("boundary", built.boundary_arn)
+    pulumi.export("connections", built.connections)
+
+
+def deploy_workflows(documents: PlanDocuments) -> None:
+    """Build every workflow of one environment and export their manifests; the deployer runs this stack, daily."""
+    opts = pulumi.ResourceOptions(providers=choose_providers(documents.environment))
+    built = {
+        workflow.access.name: AgentWorkflow(workflow.access.name, {"documents": workflow}, opts=opts)
+        for workflow in documents.workflows
+    }
+    pulumi.export("manifests", {name: workflow.manifest for name, workflow in built.items()})

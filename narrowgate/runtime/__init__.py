@@ -1,0 +1,43 @@
+"""What an agent imports: log in by a signed JWT, get short-lived credentials for each declared tool.
+
+    with narrowgate.runtime.login(manifest, token) as agent:
+        agent.aws("logs").client("logs").filter_log_events(logGroupName="/app/payments")
+        agent.postgres("incidents").execute("SELECT title FROM incidents")
+
+This room must not import components or compilers: an agent installs neither Pulumi nor a YAML reader.
+"""
+
+from narrowgate.runtime.agent import Agent, Credential, login
+from narrowgate.runtime.errors import (
+    AccessRefusedError,
+    AgentError,
+    ExpiredError,
+    GatedActionError,
+    LoginRefusedError,
+    ManifestError,
+    NotDeclaredError,
+    RevokedError,
+    ToolUnavailableError,
+    VaultSealedError,
+    VaultUnavailableError,
+)
+from narrowgate.runtime.manifest import Manifest, read_manifest
+
+__all__ = [
+    "AccessRefusedError",
+    "Agent",
+    "AgentError",
+    "Credential",
+    "ExpiredError",
+    "GatedActionError",
+    "LoginRefusedError",
+    "Manifest",
+    "ManifestError",
+    "NotDeclaredError",
+    "RevokedError",
+    "ToolUnavailableError",
+    "VaultSealedError",
+    "VaultUnavailableError",
+    "login",
+    "read_manifest",
+]

@@ -1,0 +1,132 @@
+"""Reads a workflow's manifest: all that its agent must know, and nothing secret.
+
+The format is `narrowgate.compile.manifest`'s, version 1; this room reads it without importing that one, as an agent in
+another language would. Unknown keys are ignored, so that a newer deploy may add some; a newer version is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from narrowgate.runtime.errors import ManifestError
+
+VERSION = 1
+MANIFEST_VARIABLE = "NARROWGATE_MANIFEST"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestAction:
+    """One action of a tool; the credentials of a `gated` one are never an agent's."""
+
+    name: str
+    access: str
+    impact: str
+    gated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestTool:
+    """One tool: where its credentials are read (`path`, None where every action is gated) and how they are used."""
+
+    name: str
+    backend: str
+    path: str | None
+    actions: Mapping[str, ManifestAction]
+    connection: Mapping[str, Any]
+
+    def text(self, name: str) -> str:
+        """Return a part of `connection` that must be there; raise ManifestError where it is not."""
+        value = self.connection.get(name)
+        if value in (None, ""):
+            raise ManifestError(f"The manifest does not say the {name} of the tool {self.name}.")
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one workflow's agent knows: Vault, its own auth mount and role, its tools."""
+
+    workflow: str
+    environment: str
+    address: str
+    ca_pem: str | None
+    namespace: str | None
+    auth_mount: str
+    auth_role: str
+    audience: str
+    tools: Mapping[str, ManifestTool]
+
+
+def read_manifest(source: Path | str | Mapping[str, Any] | None = None) -> Manifest:
+    """Return the manifest in `source`: its content, or its file's path; without one, NARROWGATE_MANIFEST's file.
+
+    Raises:
+        ManifestError: there is none, it is no manifest, or its version is newer than this library's.
+
+    """
+    if source is None:
+        source = os.environ.get(MANIFEST_VARIABLE) or None
+    if source is None:
+        raise ManifestError("There is no manifest.")
+    document = source if isinstance(source, Mapping) else _load(Path(source))
+    version = document.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ManifestError("The manifest has no version.")
+    if version > VERSION:
+        raise ManifestError(
+            f"The manifest has version {version}; this library reads {VERSION}.", hint="Install a newer narrowgate."
+        )
+    try:
+        return _parse(document)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ManifestError(f"The manifest is not complete: {type(error).__name__} at {error}.") from None
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ManifestError(f"The manifest {path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise ManifestError(f"The manifest {path} is not JSON.") from None
+    if not isinstance(document, Mapping):
+        raise ManifestError(f"The manifest {path} is not a JSON object.")
+    return document
+
+
+def _parse(document: Mapping[str, Any]) -> Manifest:
+    vault, login = document["vault"], document["login"]
+    address = str(vault["address"])
+    if not address.startswith("https://"):
+        raise ManifestError(f"The manifest's Vault is at {address}: credentials travel over https only.")
+    return Manifest(
+        workflow=str(document["workflow"]),
+        environment=str(document["environment"]),
+        address=address,
+        ca_pem=vault.get("ca_pem"),
+        namespace=vault.get("namespace"),
+        auth_mount=str(login["mount"]),
+        auth_role=str(login["role"]),
+        audience=str(login["audience"]),
+        tools=MappingProxyType({name: _parse_tool(name, tool) for name, tool in document["tools"].items()}),
+    )
+
+
+def _parse_tool(name: str, tool: Mapping[str, Any]) -> ManifestTool:
+    actions = {
+        action: ManifestAction(action, str(known["access"]), str(known["impact"]), gated=bool(known["gated"]))
+        for action, known in tool["actions"].items()
+    }
+    return ManifestTool(
+        name=name,
+        backend=str(tool["backend"]),
+        path=tool["path"],
+        actions=MappingProxyType(actions),
+        connection=MappingProxyType(dict(tool.get("connection") or {})),
+    )
