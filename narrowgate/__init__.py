@@ -1,1 +1,1 @@
-"""Narrowgate: what may this AI agent do, and how does it get exactly those credentials and no others?"""
+"""Narrowgate gives each AI agent exactly the credentials that its workflow declares, and no others."""

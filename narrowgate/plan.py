@@ -65,7 +65,7 @@ class RowPredicate:
 
 @dataclass(frozen=True, slots=True)
 class TableGrant:
-    """SQL `privileges` (SELECT, INSERT, UPDATE, DELETE) on `columns` of `schema.table`, in the rows that match all `rows`.
+    """SQL `privileges` (SELECT, INSERT, UPDATE, DELETE) on `columns` of `schema.table`, in rows that match all `rows`.
 
     DELETE takes no columns in PostgreSQL; a grant of it has an empty `columns`.
     """
@@ -191,7 +191,7 @@ class AwsBinding:
 
 @dataclass(frozen=True, slots=True)
 class VaultBinding:
-    """The environment's Vault: `address`, its CA (`ca_pem`, None for a public one), `namespace`, and our mounts' paths."""
+    """The environment's Vault: `address`, its CA (`ca_pem`, None for a public one), `namespace`, our mounts' paths."""
 
     address: str
     ca_pem: str | None = None

@@ -8,12 +8,14 @@ which actions exist; see `iam_catalogue`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from narrowgate.compile.errors import PlaceError, ReferenceSyntaxError
-from narrowgate.compile.references import Place, Reference, Scalar, Template, Value, expand
+from narrowgate.compile.references import Piece, Place, Reference, Scalar, Template, Value, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _SEGMENTS: Final = ("arn", "partition", "service", "region", "account", "resource")
 _ENV_SEGMENTS: Final = {"partition": "partition", "region": "region", "account": "account"}
@@ -42,7 +44,7 @@ class ArnTemplate:
 
     template: Template
     service: str
-    pieces: tuple[tuple[str | Reference, Place | None], ...]
+    pieces: tuple[Piece, ...]
 
     def expand(self, values: Mapping[Reference, Value]) -> Iterator[str]:
         """Yield one ARN for each combination of list items; raise `PlaceError` for a value that does not fit."""
@@ -67,13 +69,12 @@ def place_arn(template: Template) -> ArnTemplate:
         )
     for name in ("partition", "region", "account"):
         _check_environment_segment(template, name, segments[name])
-    pieces: list[tuple[str | Reference, Place | None]] = []
-    for index, name in enumerate(_SEGMENTS):
-        if index:
-            pieces.append((":", None))
-        places = _resource_places(service, segments[name]) if name == "resource" else None
-        pieces += places if places is not None else [(part, _same) for part in segments[name]]
-    if any(isinstance(part, str) and not _LITERAL.fullmatch(part) for part, _ in pieces):
+    pieces: list[Piece] = []
+    for name in _SEGMENTS[:-1]:
+        pieces += [part if isinstance(part, str) else (part, _text) for part in segments[name]]
+        pieces.append(":")
+    pieces += _resource_pieces(service, segments["resource"])
+    if any(isinstance(piece, str) and not _LITERAL.fullmatch(piece) for piece in pieces):
         raise ReferenceSyntaxError(f"`{template.text}` holds a character that stands in no ARN")
     return ArnTemplate(template, service, tuple(pieces))
 
@@ -105,15 +106,18 @@ def _check_environment_segment(template: Template, name: str, parts: list[str | 
         )
 
 
-def _resource_places(service: str, parts: list[str | Reference]) -> list[tuple[str | Reference, Place | None]]:
+def _resource_pieces(service: str, parts: list[str | Reference]) -> list[Piece]:
     if service != "s3":
         name = _NAMES.get(service, _DEFAULT_NAME)
-        return [(part, _named(name, service)) for part in parts]
-    placed: list[tuple[str | Reference, Place | None]] = []
+        return [part if isinstance(part, str) else (part, _named(name, service)) for part in parts]
+    placed: list[Piece] = []
     in_key = False
     for part in parts:
-        placed.append((part, escape_key if in_key else _named(_BUCKET, "s3 bucket")))
-        in_key = in_key or (isinstance(part, str) and "/" in part)
+        if isinstance(part, str):
+            placed.append(part)
+            in_key = in_key or "/" in part
+        else:
+            placed.append((part, escape_key if in_key else _named(_BUCKET, "s3 bucket")))
     if not isinstance(parts[0], Reference) or parts[0].kind == "scope":
         raise ReferenceSyntaxError(
             "an S3 bucket is bound by the environment", hint="begin the resource with ${binding.bucket}"
@@ -129,10 +133,6 @@ def _named(pattern: re.Pattern[str], what: str) -> Place:
         return text
 
     return place
-
-
-def _same(value: Scalar) -> str:
-    return _text(value)
 
 
 def _text(value: Scalar) -> str:

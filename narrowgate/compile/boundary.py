@@ -1,14 +1,15 @@
 """The environment's permissions boundary: the most that any tool role may ever hold, whatever its policies say.
 
-It allows the use of data in the services that tools are for, and denies what changes who may do what. It is wide on purpose, so that it changes seldom; the tool roles' own policies are narrow.
-This module must not look at any workflow.
+It allows the use of data in the services that tools are for, and denies what changes who may do what. It is wide on
+purpose, so that it changes seldom; the tool roles' own policies are narrow. This module must not look at any workflow.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from narrowgate.compile.documents import Json
+if TYPE_CHECKING:
+    from narrowgate.compile.documents import Json
 
 # Use of data only: no action here creates or configures a resource, or changes a resource's own policy.
 DATA_ACTIONS: Final[tuple[str, ...]] = (
@@ -28,7 +29,8 @@ DATA_ACTIONS: Final[tuple[str, ...]] = (
 _DENIED: Final[tuple[str, ...]] = (
     "account:*", "aws-portal:*", "billing:*", "iam:*", "identitystore:*", "kms:CreateGrant", "kms:Delete*",
     "kms:Disable*", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "lambda:AddPermission", "logs:PutResourcePolicy",
-    "organizations:*", "ram:*", "s3:*Acl", "s3:PutBucketPolicy", "secretsmanager:PutResourcePolicy", "sqs:AddPermission",
+    "organizations:*", "ram:*", "s3:*Acl", "s3:PutBucketPolicy", "secretsmanager:PutResourcePolicy",
+    "sqs:AddPermission",
     "sso-admin:*", "sso:*", "sts:AssumeRole*", "sts:GetFederationToken", "sts:TagSession",
 )  # fmt: skip
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from narrowgate.plan import Environment, ToolAccess, WorkflowAccess
+if TYPE_CHECKING:
+    from narrowgate.plan import Environment, ToolAccess, WorkflowAccess
 
 Json = Mapping[str, Any]
 
@@ -60,7 +61,7 @@ class IamRole:
 
 @dataclass(frozen=True, slots=True)
 class VaultSecretRole:
-    """A role of a secrets engine: `mount`, `name`, its `settings` in Vault's API field names, and the path that agents read."""
+    """A role of a secrets engine: `mount`, `name`, `settings` in Vault's API field names, and the path to read."""
 
     mount: str
     name: str

@@ -6,16 +6,18 @@ not look at any workflow, and holds no password: the deployer gives it to Vault.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from narrowgate.compile import names
 from narrowgate.compile.backends import postgres
 from narrowgate.compile.boundary import boundary_policy
 from narrowgate.compile.documents import FoundationDocuments, Json
-from narrowgate.plan import Environment
 
-# The session's name tells workflow, tool and user: `<workflow>.<tool>@<login's display name>`; a long one ends in a hash.
+if TYPE_CHECKING:
+    from narrowgate.plan import Environment
+
+# The session's name tells workflow, tool and user: `<workflow>.<tool>@<login's display name>`; long ones end in a hash.
 AWS_USERNAME_TEMPLATE: Final = '{{ printf "%s@%s" .PolicyName .DisplayName | truncate_sha256 64 }}'
 
 

@@ -6,11 +6,13 @@ This module must not decide what a policy grants.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from narrowgate.compile.errors import CompileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 # What may stand in a path that we write: no glob (`*`), no segment wildcard (`+`), no template (`{{`).
 _EXACT_PATH: Final = re.compile(r"[A-Za-z0-9_.@=,-]+(/[A-Za-z0-9_.@=,-]+)*")

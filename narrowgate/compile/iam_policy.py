@@ -6,11 +6,14 @@ Sizes are counted as IAM counts them, without white space. This module must not 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from narrowgate.compile.documents import Json
 from narrowgate.compile.errors import CompileError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from narrowgate.compile.documents import Json
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 INLINE_TOTAL: Final = 10_240

@@ -6,14 +6,17 @@ This module must not know any tool.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.compile import names
 from narrowgate.compile.documents import AuthMount, AuthRole, VaultPolicy
 from narrowgate.compile.errors import CompileError
 from narrowgate.compile.hcl import PathRule, render_policy
-from narrowgate.plan import Environment, WorkflowAccess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from narrowgate.plan import Environment, WorkflowAccess
 
 # Clocks may differ by this much; Vault's defaults (60 to 150 s) would let an expired login in for minutes.
 LEEWAY_SECONDS: Final = 5

@@ -6,13 +6,15 @@ Its format is versioned by `MANIFEST_VERSION`; readers refuse a newer one. This 
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.compile import names
 from narrowgate.compile.backends import BACKENDS
-from narrowgate.compile.documents import AuthMount, AuthRole, Json, ToolDocuments
 from narrowgate.compile.words import describe_grant
-from narrowgate.plan import ActionAccess, Environment, WorkflowAccess
+
+if TYPE_CHECKING:
+    from narrowgate.compile.documents import AuthMount, AuthRole, Json, ToolDocuments
+    from narrowgate.plan import ActionAccess, Environment, WorkflowAccess
 
 MANIFEST_VERSION: Final = 1
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from narrowgate.compile.backends import BACKENDS
 from narrowgate.compile.documents import PlanDocuments, ToolDocuments, WorkflowDocuments
@@ -14,7 +15,9 @@ from narrowgate.compile.errors import CompileError
 from narrowgate.compile.foundation import compile_foundation
 from narrowgate.compile.identity import compile_identity
 from narrowgate.compile.manifest import compile_manifest
-from narrowgate.plan import AccessPlan, Environment, WorkflowAccess
+
+if TYPE_CHECKING:
+    from narrowgate.plan import AccessPlan, Environment, WorkflowAccess
 
 
 def compile_plan(plan: AccessPlan) -> PlanDocuments:

@@ -51,7 +51,7 @@ def qualified_name(schema: str, name: str) -> str:
 
 
 def function_signature(function: Json) -> str:
-    """Return a function as PostgreSQL identifies it: quoted name, and argument types that are types and nothing else."""
+    """Return a function as PostgreSQL identifies it: its quoted name and argument types, which are only types."""
     for argument in function["arguments"]:
         if not _TYPE.fullmatch(argument):
             raise CompileError(
@@ -92,7 +92,7 @@ def _alternative(alternative: Mapping[str, Sequence[str | int | bool]]) -> str:
 
 
 def build_role_statements(group_role: str, broker: str) -> tuple[str, ...]:
-    """Return statements that make the group role and let `broker` (Vault's login) make logins in it, without using it."""
+    """Return statements that make the group role, and let `broker` (Vault's login) make logins in it but not use it."""
     role = quote_identifier(group_role)
     return (
         f"CREATE ROLE {role} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT",
@@ -106,10 +106,10 @@ def build_drop_role_statements(group_role: str) -> tuple[str, ...]:
 
 
 def build_grant_statements(group_role: str, tables: Iterable[Json], functions: Iterable[Json] = ()) -> tuple[str, ...]:
-    """Return statements that give `group_role` exactly `tables` and `functions`: schema, columns, row policies, EXECUTE.
+    """Return statements that give `group_role` exactly these tables and functions: columns, row policies, EXECUTE.
 
-    They assume that the role holds nothing yet (`build_revoke_statements` in the same transaction makes it so) and that
-    row level security is enabled and forced on each table.
+    They assume that the role holds nothing yet (`build_revoke_statements` in the same transaction makes it so), and
+    that row level security is enabled and forced on each table.
     """
     role = quote_identifier(group_role)
     tables, functions = list(tables), list(functions)
@@ -182,10 +182,13 @@ def build_creation_statements(
     name that could end its quotes. `IN ROLE` rather than GRANT, since grants of many logins at once block each other.
     """
     path = ", ".join(["pg_catalog", *(quote_identifier(schema) for schema in sorted(schemas))])
-    return (
+    create = (
         "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' NOSUPERUSER NOCREATEDB "
         f"NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT CONNECTION LIMIT {int(connection_limit)} "
-        f"IN ROLE {quote_identifier(group_role)};",
+        f"IN ROLE {quote_identifier(group_role)};"
+    )
+    return (
+        create,
         f'ALTER ROLE "{{{{name}}}}" SET search_path = {path};',
         *(
             f'ALTER ROLE "{{{{name}}}}" SET {name} = {quote_literal(value)};'

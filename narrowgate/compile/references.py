@@ -37,6 +37,10 @@ class Reference:
         return f"${{{self.kind}.{self.name}}}"
 
 
+# A literal stands as it is; a reference stands in a place, which checks and escapes its value.
+Piece = str | tuple[Reference, Place]
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A text with typed references in it; `parts` are its literals and references in order."""
@@ -53,6 +57,10 @@ class Template:
     def sole(self) -> Reference | None:
         """Return the reference that is the whole template, or None."""
         return self.parts[0] if len(self.parts) == 1 and isinstance(self.parts[0], Reference) else None
+
+    def placed(self, place: Place) -> tuple[Piece, ...]:
+        """Return the pieces, with every reference in the same `place`."""
+        return tuple(part if isinstance(part, str) else (part, place) for part in self.parts)
 
 
 def parse_template(text: str) -> Template:
@@ -83,13 +91,13 @@ def lookup(reference: Reference, values: Mapping[Reference, Value]) -> Value:
     return values[reference]
 
 
-def expand(pieces: Sequence[tuple[str | Reference, Place | None]], values: Mapping[Reference, Value]) -> Iterator[str]:
+def expand(pieces: Sequence[Piece], values: Mapping[Reference, Value]) -> Iterator[str]:
     """Yield one text for each combination of list items; a reference that stands twice has the same item in both.
 
-    A literal has the place None and stands as it is. Raise `PlaceError` for a value that does not fit its place, an
+    Raise `PlaceError` for a value that does not fit its place, an
     empty list, or more than `MAX_EXPANSIONS` combinations.
     """
-    references = sorted({part for part, _ in pieces if isinstance(part, Reference)})
+    references = sorted({piece[0] for piece in pieces if not isinstance(piece, str)})
     choices = [_items(reference, values) for reference in references]
     count = 1
     for items in choices:
@@ -99,8 +107,7 @@ def expand(pieces: Sequence[tuple[str | Reference, Place | None]], values: Mappi
     for combination in product(*choices):
         chosen = dict(zip(references, combination, strict=True))
         yield "".join(
-            part if place is None or isinstance(part, str) else _fit(part, chosen[part], place)
-            for part, place in pieces
+            piece if isinstance(piece, str) else _fit(piece[0], chosen[piece[0]], piece[1]) for piece in pieces
         )
 
 

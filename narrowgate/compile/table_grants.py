@@ -8,11 +8,13 @@ not write SQL.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.compile.errors import CompileError
 from narrowgate.plan import RowPredicate, TableGrant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 Rows = tuple[RowPredicate, ...]
 _ALL_COLUMNS: Final = ""

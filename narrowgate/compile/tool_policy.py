@@ -5,12 +5,16 @@ This module must not know what lies behind the path.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from narrowgate.compile import names
 from narrowgate.compile.documents import VaultPolicy
 from narrowgate.compile.hcl import PathRule, render_policy
-from narrowgate.plan import ToolAccess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from narrowgate.plan import ToolAccess
 
 
 def credential_policy(

@@ -5,20 +5,24 @@ This module must not look at workflows or environments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from narrowgate.compile.backends import BACKENDS, BackendCompiler
-from narrowgate.compile.backends.backend import DeclaredGrant
 from narrowgate.compile.problems import Problem
-from narrowgate.compile.references import Reference
 from narrowgate.declarations.errors import DeclarationError, suggest
 from narrowgate.declarations.models import ActionDeclaration, ToolDeclaration
 from narrowgate.declarations.scopes import ScopeValidator, check_scope_schema
 from narrowgate.declarations.source import KeyPath, Source, read_source
 from narrowgate.declarations.validation import locate, validate
 from narrowgate.plan import Access, Backend, Impact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from narrowgate.compile.backends.backend import DeclaredGrant
+    from narrowgate.compile.references import Reference
 
 ENVIRONMENT_NAMES = ("account", "name", "partition", "region")
 

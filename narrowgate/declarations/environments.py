@@ -7,10 +7,8 @@ module must not run Pulumi.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.compile.problems import Problem
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
@@ -19,6 +17,10 @@ from narrowgate.declarations.source import KeyPath, Source, read_source
 from narrowgate.declarations.validation import locate, validate
 from narrowgate.errors import Location
 from narrowgate.plan import AwsBinding, Environment, IdentityBinding, Limits, ToolBinding, VaultBinding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 CONFIG_KEY: Final = "narrowgate:environment"
 CONFIG_PATH: Final[KeyPath] = ("config", CONFIG_KEY)

@@ -5,10 +5,13 @@ This module must not read files; it only holds and sorts what the readers found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from narrowgate.errors import Location, NarrowgateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class DeclarationError(NarrowgateError):
@@ -32,7 +35,7 @@ class DeclarationError(NarrowgateError):
         return str(self.args[0])
 
 
-class DeclarationErrors(NarrowgateError):
+class DeclarationErrors(NarrowgateError):  # noqa: N818 - it holds several errors
     """All mistakes that one run found, sorted by place; never empty."""
 
     code = "declarations"

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from narrowgate.compile.backends.backend import Declared
 from narrowgate.compile.names import MAX_NAME_LENGTH, NAME
-from narrowgate.declarations.durations import Duration
+from narrowgate.declarations.durations import Duration  # noqa: TC001 - pydantic reads annotations at run time
 
 FORMAT_VERSION: Final = 1
 
@@ -74,7 +74,7 @@ class Session(Declared):
 
 
 class ToolUse(Declared):
-    """A tool as a workflow uses it: these actions, on this data; credentials live for the session's times or shorter."""
+    """A tool as a workflow uses it: these actions, on this data; credentials live as the session or shorter."""
 
     actions: Annotated[list[Name], Field(min_length=1)]
     scope: dict[ScopeName, ScopeScalar | list[ScopeScalar]] = Field(default_factory=dict)

@@ -6,9 +6,8 @@ All mistakes of all files are found in one run. This module must not compile doc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -17,8 +16,6 @@ from narrowgate.compile.references import Reference, Value
 from narrowgate.declarations.catalogue import Tool, ToolAction, read_tools
 from narrowgate.declarations.durations import format_duration
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors, suggest
-from narrowgate.declarations.models import ApprovalDeclaration, ToolUse
-from narrowgate.declarations.source import KeyPath
 from narrowgate.declarations.workflows import Workflow, read_workflows
 from narrowgate.errors import Location
 from narrowgate.plan import (
@@ -31,6 +28,13 @@ from narrowgate.plan import (
     ToolAccess,
     WorkflowAccess,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from narrowgate.declarations.models import ApprovalDeclaration, ToolUse
+    from narrowgate.declarations.source import KeyPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class _Planner:
         """Return the workflow's access and every mistake."""
         declaration = self.workflow.declaration
         errors = list(self._check_times())
-        planned: list[ToolAccess] = []
+        tools: list[ToolAccess] = []
         for name, use in sorted(declaration.tools.items()):
             if name not in self.tools:
                 path: KeyPath = ("tools", name)
@@ -105,10 +109,10 @@ class _Planner:
             if tool is not None:
                 access, found = self._plan_tool(tool, use)
                 errors += found
-                planned.append(access)
+                tools.append(access)
         errors += self._check_approvals()
         requesters = () if declaration.requesters == "none" else tuple(sorted(declaration.requesters))
-        access = WorkflowAccess(
+        planned = WorkflowAccess(
             name=declaration.workflow,
             owner=declaration.owner,
             purpose=declaration.purpose,
@@ -116,9 +120,9 @@ class _Planner:
             requesters=requesters,
             ttl_seconds=declaration.session.ttl,
             max_ttl_seconds=declaration.session.max_ttl,
-            tools=tuple(planned),
+            tools=tuple(tools),
         )
-        return access, errors
+        return planned, errors
 
     @property
     def _here(self) -> bool:
@@ -181,7 +185,7 @@ class _Planner:
         return access, errors
 
     def _times(self, tool: Tool, use: ToolUse) -> tuple[int, int, list[DeclarationError]]:
-        """Return ttl and max_ttl of a tool's credentials, in seconds; a backend's floor raises `ttl`, never `max_ttl`."""
+        """Return ttl and max_ttl of a tool's credentials; a backend's floor raises `ttl`, never `max_ttl`."""
         session, cap = self.workflow.declaration.session, self.environment.limits.max_ttl_seconds
         under: KeyPath = ("tools", tool.name)
         errors: list[DeclarationError] = []

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -27,6 +26,9 @@ from ruamel.yaml.events import (
 
 from narrowgate.declarations.errors import DeclarationError
 from narrowgate.errors import Location
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 24
@@ -63,7 +65,7 @@ class Source:
     values: dict[KeyPath, tuple[int, int]]
 
     def locate(self, key_path: KeyPath, *, key: bool = False) -> Location:
-        """Return where `key_path` stands (its key if `key`); a path that is not in the file gives its nearest parent."""
+        """Return where `key_path` stands (its key if `key`); a path not in the file gives its nearest parent."""
         first, second = (self.keys, self.values) if key else (self.values, self.keys)
         while True:
             for places in (first, second):

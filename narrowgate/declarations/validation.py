@@ -6,14 +6,17 @@ This module must not know what a declaration means.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
-from narrowgate.compile.problems import Problem
 from narrowgate.declarations.errors import DeclarationError, suggest
-from narrowgate.declarations.source import KeyPath, Source
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from narrowgate.compile.problems import Problem
+    from narrowgate.declarations.source import KeyPath, Source
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -5,16 +5,18 @@ This module must not look at tools or environments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from narrowgate.compile.problems import Problem
 from narrowgate.declarations.errors import DeclarationError
 from narrowgate.declarations.models import WorkflowDeclaration
 from narrowgate.declarations.source import Source, read_source
 from narrowgate.declarations.validation import locate, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 # A user is known only where the login's token carries one.
 CARRIES_USER: Final = frozenset({"jwt"})

@@ -5,12 +5,14 @@ This module must not know what a backend does.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from narrowgate.compile.backends.aws import AWS
 from narrowgate.compile.backends.backend import BackendCompiler
 from narrowgate.compile.backends.postgres import POSTGRES
-from narrowgate.plan import Backend
+
+if TYPE_CHECKING:
+    from narrowgate.plan import Backend
 
 BACKENDS: Final[dict[Backend, BackendCompiler]] = {entry.backend: entry for entry in (AWS, POSTGRES)}
 

@@ -7,8 +7,7 @@ This module must not talk to AWS or Vault.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
 
@@ -22,6 +21,9 @@ from narrowgate.compile.problems import Problem
 from narrowgate.compile.references import Reference, Value, parse_template
 from narrowgate.compile.tool_policy import credential_policy
 from narrowgate.plan import Access, Backend, Condition, Environment, Grant, IamGrant, ToolAccess, WorkflowAccess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 # AWS STS issues no shorter session, and IAM no lower maximum for a role.
 STS_FLOOR_SECONDS: Final = 900
@@ -44,8 +46,6 @@ _PERMISSION_ACTIONS: Final = frozenset(
 
 class AwsBinding(Declared):
     """An AWS tool needs no binding but what its own references name."""
-
-    model_config = {**Declared.model_config, "extra": "allow"}
 
 
 class AwsGrant(DeclaredGrant):

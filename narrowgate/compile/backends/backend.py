@@ -6,16 +6,18 @@ must not know any of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from narrowgate.compile.documents import Json, ToolDocuments
-from narrowgate.compile.problems import Problem
-from narrowgate.compile.references import Reference, Value
-from narrowgate.plan import Access, Backend, Environment, Grant, ToolAccess, WorkflowAccess
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from narrowgate.compile.documents import Json, ToolDocuments
+    from narrowgate.compile.problems import Problem
+    from narrowgate.compile.references import Reference, Value
+    from narrowgate.plan import Access, Backend, Environment, Grant, ToolAccess, WorkflowAccess
 
 
 class Declared(BaseModel):

@@ -7,8 +7,7 @@ its SQL is built by `narrowgate.compile.postgres`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -31,6 +30,9 @@ from narrowgate.plan import (
     ToolAccess,
     WorkflowAccess,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 CONNECTION_LIMIT: Final = 5
 DEFAULT_PORT: Final = 5432
@@ -67,7 +69,7 @@ class PostgresBinding(Declared):
 
 
 class PostgresTableGrant(DeclaredGrant):
-    """`privileges` on `columns` of `table` (`schema.table` or a table of `public`), in the rows that match all of `rows`."""
+    """`privileges` on `columns` of `table` (schema.table, or one of `public`), in the rows that match all of `rows`."""
 
     table: str
     privileges: list[Literal["select", "insert", "update", "delete"]] = Field(default_factory=list)
@@ -182,7 +184,7 @@ def _identifier(value: str | int | bool) -> str:  # noqa: FBT001 - a value, not 
 
 def _expand_identifiers(text: str, values: Mapping[Reference, Value], *, dotted: bool = False) -> list[str]:
     template = parse_template(text)
-    expanded = list(expand([(p, None if isinstance(p, str) else _identifier) for p in template.parts], values))
+    expanded = list(expand(template.placed(_identifier), values))
     for name in expanded:
         for part in name.split(".") if dotted else [name]:
             _identifier(part)
@@ -199,7 +201,7 @@ def _row_values(value: RowValue, values: Mapping[Reference, Value]) -> tuple[str
             resolved = lookup(template.sole, values)
             found += resolved if isinstance(resolved, tuple) else (resolved,)
         else:
-            found += expand([(p, None if isinstance(p, str) else str) for p in template.parts], values)
+            found += expand(template.placed(str), values)
     if not found:
         raise PlaceError("an empty list matches no row", hint="name at least one value")
     for item in found:
@@ -279,11 +281,15 @@ def describe_connection(documents: ToolDocuments, environment: Environment) -> J
     return {"database": binding.database, "host": binding.host, "port": binding.port, "sslmode": binding.sslmode}
 
 
+def _check_tool(tool: ToolAccess) -> None:
+    _tables(tool)
+
+
 POSTGRES: Final = BackendCompiler(
     backend=Backend.POSTGRES,
     grant_model=lambda raw: PostgresFunctionGrant if "function" in raw else PostgresTableGrant,
     binding_model=PostgresBinding,
-    check_tool=lambda tool: _tables(tool) and None,
+    check_tool=_check_tool,
     compile_tool=compile_tool,
     describe_connection=describe_connection,
 )

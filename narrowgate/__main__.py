@@ -1,0 +1,5 @@
+"""`python -m narrowgate` is the command line."""
+
+from narrowgate.cli import main
+
+main()
