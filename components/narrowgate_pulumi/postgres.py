@@ -10,6 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, TypedDict
 
+import pulumi  # noqa: TC002 - the SDK evaluates a resource's annotations
 from pulumi.dynamic import (
     CheckFailure,
     CheckResult,
@@ -30,8 +31,6 @@ from narrowgate_pulumi.postgres_deploy import (
 )
 
 if TYPE_CHECKING:
-    import pulumi
-
     from narrowgate_pulumi.postgres_catalog import Observed
 
 # One group is one role name in one database; the address is only the way to it.

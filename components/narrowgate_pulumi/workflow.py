@@ -41,7 +41,7 @@ class AgentWorkflow(pulumi.ComponentResource):
     revokes its logins and their leases before what they stand on is taken away.
     """
 
-    manifest: pulumi.Output[Json]
+    manifest: pulumi.Output[dict[str, Any]]
 
     def __init__(self, name: str, args: AgentWorkflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("narrowgate:index:AgentWorkflow", name, {}, opts)

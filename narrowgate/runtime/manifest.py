@@ -2,6 +2,7 @@
 
 The format is `narrowgate.compile.manifest`'s, version 1; this room reads it without importing that one, as an agent in
 another language would. Unknown keys are ignored, so that a newer deploy may add some; a newer version is refused.
+A key whose value is null may be missing: Pulumi drops nulls from a stack's outputs.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def _parse_tool(name: str, tool: Mapping[str, Any]) -> ManifestTool:
     return ManifestTool(
         name=name,
         backend=str(tool["backend"]),
-        path=tool["path"],
+        path=tool.get("path"),
         actions=MappingProxyType(actions),
         connection=MappingProxyType(dict(tool.get("connection") or {})),
     )

@@ -1,0 +1,229 @@
+"""What the components register, seen through Pulumi's mocks: types, names, documents, order, secrets."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+import pytest
+from narrowgate_pulumi import AgentWorkflow, Environment
+from pulumi.runtime import mocks
+
+from narrowgate.compile import compile_plan
+from narrowgate.declarations import load_environment, load_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from narrowgate.compile.documents import PlanDocuments, WorkflowDocuments
+
+STACKS = Path(__file__).resolve().parents[2] / "stacks"
+
+
+class Recorder(mocks.Mocks):
+    """Answers every registration and keeps what was sent, with the dependencies that the engine would see."""
+
+    def __init__(self) -> None:
+        self.made: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        self.made[args.typ, args.name] = args.inputs
+        return f"{args.name}-id", {**args.inputs, "arn": f"arn:{args.name}"}
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"a component called {args.token}")
+
+
+class Monitor(mocks.MockMonitor):
+    """A mock monitor that also keeps each registration's request."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self.requests: dict[str, Any] = {}
+        self.outputs: dict[str, Any] = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802, ANN401 - the protocol's names and types
+        self.requests[request.name] = request
+        return super().RegisterResource(request)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802, ANN401 - as above
+        self.outputs[request.urn.rsplit("::", 1)[-1]] = request
+        return super().RegisterResourceOutputs(request)
+
+
+def run(program: Callable[[], None]) -> tuple[Recorder, Monitor]:
+    recorder = Recorder()
+    monitor = Monitor(recorder)
+    mocks.set_mocks(recorder, project="narrowgate", stack="dev", monitor=monitor)
+
+    @pulumi.runtime.test
+    def body() -> None:
+        program()
+
+    body()
+    return recorder, monitor
+
+
+def drop_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Outputs hold no nulls inside mappings."""
+    if isinstance(value, dict):
+        return {key: drop_nulls(part) for key, part in value.items() if part is not None}
+    return [drop_nulls(part) for part in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module")
+def documents() -> PlanDocuments:
+    environment = load_environment(STACKS, "dev")
+    return compile_plan(load_plan(STACKS, environment))
+
+
+def build(workflow: WorkflowDocuments) -> tuple[Recorder, Monitor]:
+    return run(lambda: AgentWorkflow(workflow.access.name, {"documents": workflow}) and None)
+
+
+def find(documents: PlanDocuments, name: str) -> WorkflowDocuments:
+    return next(w for w in documents.workflows if w.access.name == name)
+
+
+def test_a_workflow_registers_its_documents_as_they_are(documents: PlanDocuments) -> None:
+    workflow = find(documents, "incident-summarization")
+    recorder, _ = build(workflow)
+    logs = next(tool for tool in workflow.tools if tool.access.tool == "logs")
+    role = recorder.made["aws:iam/role:Role", "incident-summarization.logs-role"]
+    assert json.loads(role["assumeRolePolicy"]) == logs.aws.role.trust_policy
+    assert (role["name"], role["path"]) == (logs.aws.role.name, logs.aws.role.path)
+    assert role["permissionsBoundary"] == logs.aws.role.boundary_arn
+    for name, document in logs.aws.role.policies.items():
+        inline = recorder.made["aws:iam/rolePolicy:RolePolicy", f"incident-summarization.logs-{name}"]
+        assert json.loads(inline["policy"]) == document
+        assert inline["role"] == logs.aws.role.name
+    texts = {r["name"]: r["policy"] for (t, _), r in recorder.made.items() if t == "vault:index/policy:Policy"}
+    assert texts == {p.name: p.text for p in (workflow.agent_policy, *(tool.policy for tool in workflow.tools))}
+
+
+def test_every_tool_has_identities_of_its_own(documents: PlanDocuments) -> None:
+    recorder, _ = run(lambda: [AgentWorkflow(w.access.name, {"documents": w}) for w in documents.workflows] and None)
+    for kind, key in (("aws:iam/role:Role", "name"), ("pulumi-python:dynamic/narrowgate:PostgresAccess", "group")):
+        names = [inputs[key] for (typ, _), inputs in recorder.made.items() if typ == kind]
+        tools = [t for w in documents.workflows for t in w.tools if (t.aws if kind.startswith("aws") else t.postgres)]
+        assert len(names) == len(set(names)) == len(tools) > 0
+
+
+def test_the_login_opens_last(documents: PlanDocuments) -> None:
+    """Deletion runs the other way: the mount goes first, and takes logins and leases with it."""
+    workflow = find(documents, "ticket-drafting")
+    _, monitor = build(workflow)
+    needs = {name: {d.rsplit("::", 1)[-1] for d in r.dependencies} for name, r in monitor.requests.items()}
+    tools = {f"ticket-drafting.{tool}" for tool in ("incidents", "tickets")}
+    assert needs["ticket-drafting-auth-role"] == {"ticket-drafting-auth"}
+    assert needs["ticket-drafting-auth"] >= {f"{tool}-vault-role" for tool in tools}
+    assert needs["ticket-drafting-auth"] >= {f"{tool}-policy" for tool in tools} | {"ticket-drafting-policy"}
+    for tool in tools:
+        assert needs[f"{tool}-vault-role"] == {f"{tool}-group"}
+        assert needs[f"{tool}-policy"] == {f"{tool}-vault-role"}
+
+
+def test_a_role_and_its_policies_come_before_vault_may_assume_it(documents: PlanDocuments) -> None:
+    _, monitor = build(find(documents, "incident-summarization"))
+    needs = {d.rsplit("::", 1)[-1] for d in monitor.requests["incident-summarization.logs-vault-role"].dependencies}
+    assert "incident-summarization.logs-role" in needs
+    assert len(needs) >= 2
+
+
+def test_a_tool_whose_every_action_is_gated_makes_nothing(documents: PlanDocuments) -> None:
+    workflow = find(documents, "vendor-onboarding")
+    gated = replace(
+        workflow,
+        tools=tuple(replace(tool, policy=None, aws=None, postgres=None) for tool in workflow.tools),
+    )
+    recorder, monitor = build(gated)
+    kinds = sorted(typ for typ, _ in recorder.made if not typ.startswith("narrowgate:"))
+    assert kinds == [
+        "vault:index/policy:Policy",
+        "vault:jwt/authBackend:AuthBackend",
+        "vault:jwt/authBackendRole:AuthBackendRole",
+    ]
+    assert {"vendor-onboarding.documents", "vendor-onboarding.vendors"} <= monitor.outputs.keys()
+
+
+def test_components_register_outputs_and_know_their_parents(documents: PlanDocuments) -> None:
+    workflow = find(documents, "ticket-drafting")
+    _, monitor = build(workflow)
+    components = {n for n, r in monitor.requests.items() if r.type.startswith("narrowgate:index:")}
+    assert components == {"ticket-drafting", "ticket-drafting.incidents", "ticket-drafting.tickets"}
+    assert components <= monitor.outputs.keys()
+    orphans = [n for n, r in monitor.requests.items() if not r.parent and n != "ticket-drafting" and r.custom]
+    assert orphans == []
+    manifest = pulumi.runtime.rpc.deserialize_properties(monitor.outputs["ticket-drafting"].outputs)["manifest"]
+    assert manifest == drop_nulls(json.loads(json.dumps(workflow.manifest)))
+
+
+def test_claims_with_a_comma_are_refused(documents: PlanDocuments) -> None:
+    workflow = find(documents, "ticket-drafting")
+    claims = {"/groups": ["service-desk", "a,b"]}
+    torn = replace(
+        workflow,
+        auth_role=replace(workflow.auth_role, settings={**workflow.auth_role.settings, "bound_claims": claims}),
+    )
+    with pytest.raises(Exception, match="several values"):
+        build(torn)
+
+
+def test_several_accepted_groups_become_one_text(documents: PlanDocuments) -> None:
+    workflow = find(documents, "ticket-drafting")
+    claims = {"/act/sub": "agent:x", "/groups": ["a", "b"]}
+    several = replace(
+        workflow,
+        auth_role=replace(workflow.auth_role, settings={**workflow.auth_role.settings, "bound_claims": claims}),
+    )
+    recorder, _ = build(several)
+    role = recorder.made["vault:jwt/authBackendRole:AuthBackendRole", "ticket-drafting-auth-role"]
+    assert role["boundClaims"] == {"/act/sub": "agent:x", "/groups": "a,b"}
+
+
+def test_the_provider_of_postgres_access_is_a_reference(documents: PlanDocuments) -> None:
+    """A code change must not show as a change of every resource, so no code may stand in the state."""
+    recorder, _ = build(find(documents, "ticket-drafting"))
+    texts = {
+        inputs["__provider"]
+        for (typ, _), inputs in recorder.made.items()
+        if typ == "pulumi-python:dynamic/narrowgate:PostgresAccess"
+    }
+    assert len(texts) == 1
+    pickled = base64.b64decode(texts.pop())
+    assert b"narrowgate_pulumi.postgres" in pickled
+    assert len(pickled) < 200
+
+
+def test_a_database_password_is_secret_and_write_only(documents: PlanDocuments) -> None:
+    foundation = documents.foundation
+    passwords = {str(c["name"]): "swordfish-1234" for c in foundation.database_connections}
+    arguments = {"environment": documents.environment, "documents": foundation, "passwords": passwords}
+    recorder, monitor = run(lambda: Environment("dev", arguments) and None)
+    request = monitor.requests["dev-database-operations"]
+    block = request.object.fields["postgresql"].struct_value.fields
+    marks = {field.string_value for field in block["passwordWo"].struct_value.fields.values()}
+    assert "swordfish-1234" in marks
+    assert pulumi.runtime.rpc._special_secret_sig in marks  # noqa: SLF001 - the wire's own mark of a secret
+    assert "password" not in block
+    rest = {name: str(r.object) for name, r in monitor.requests.items() if name != "dev-database-operations"}
+    assert not [name for name, text in rest.items() if "swordfish" in text]
+    assert (
+        recorder.made["vault:aws/secretBackend:SecretBackend", "dev-aws"].keys().isdisjoint({"accessKey", "secretKey"})
+    )
+
+
+def test_the_foundation_has_the_boundary_before_any_role(documents: PlanDocuments) -> None:
+    foundation = documents.foundation
+    passwords = {str(c["name"]): "x" for c in foundation.database_connections}
+    arguments = {"environment": documents.environment, "documents": foundation, "passwords": passwords}
+    recorder, _ = run(lambda: Environment("dev", arguments) and None)
+    boundary = recorder.made["aws:iam/policy:Policy", "dev-boundary"]
+    assert json.loads(boundary["policy"]) == foundation.boundary_policy
+    aws = documents.environment.aws
+    arn = f"arn:{aws.partition}:iam::{aws.account}:policy{boundary['path']}{boundary['name']}"
+    assert {t.aws.role.boundary_arn for w in documents.workflows for t in w.tools if t.aws} == {arn}
