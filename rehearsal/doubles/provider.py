@@ -129,7 +129,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[C]):
         if function is None:
             _refuse(context, f"the rehearsal's double of {self._package.name} has no function {request.tok}")
         result = self._ask(context, function, self._connected(context), load(request.args))
-        return provider_pb2.InvokeResponse(**{"return": dump(result, secret_names(request.args) & result.keys())})
+        return provider_pb2.InvokeResponse(**{"return": dump(result, secret_names(request.args))})
 
     def Check(self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         """Complete and judge inputs."""
@@ -137,7 +137,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[C]):
         name = request.name or request.urn.rsplit("::", 1)[-1]
         inputs, failures = kind.check(name, request.randomSeed, load(request.olds), load(request.news))
         return provider_pb2.CheckResponse(
-            inputs=dump(inputs, secret_names(request.news) | (kind.secrets & inputs.keys())),
+            inputs=dump(inputs, secret_names(request.news) | kind.secrets),
             failures=[provider_pb2.CheckFailure(property=f.property, reason=f.reason) for f in failures],
         )
 
@@ -191,8 +191,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[C]):
         secrets = secret_names(request.inputs) | secret_names(request.properties) | kind.secrets
         return provider_pb2.ReadResponse(
             id=request.id,
-            inputs=dump(inputs, secrets & inputs.keys()),
-            properties=dump(outputs, secrets & outputs.keys()),
+            inputs=dump(inputs, secrets),
+            properties=dump(outputs, secrets),
         )
 
     def Update(self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
@@ -258,4 +258,4 @@ def _state(inputs: Values) -> Values:
 
 
 def _marked(kind: ResourceType[C], outputs: Values, given: struct_pb2.Struct) -> struct_pb2.Struct:
-    return dump(outputs, (secret_names(given) | kind.secrets) & outputs.keys())
+    return dump(outputs, secret_names(given) | kind.secrets)

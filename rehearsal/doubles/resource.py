@@ -69,11 +69,15 @@ class ResourceType(Generic[C]):
     replace: frozenset[str] = frozenset()
     identity: frozenset[str] = frozenset()  # inputs that name it on the server: two of one identity can't coexist
     computed: frozenset[str] = frozenset()
-    secrets: frozenset[str] = frozenset()
+    secrets: frozenset[str] = frozenset()  # secret even if a program does not say so; `a.b` is inside `a`
     documents: frozenset[str] = frozenset()  # JSON texts: compared by what they mean
     unordered: frozenset[str] = frozenset()  # lists whose order means nothing
-    unread: frozenset[str] = frozenset()  # inputs that a server never gives back, or that only the provider knows
+    unread: frozenset[str] = frozenset()  # inputs that a server never gives back
     only_if_set: frozenset[str] = frozenset()  # what others may add to: no drift where the program says nothing
+    known: frozenset[str] | None = None  # every input it understands; any other is refused, not ignored
+    absent: Mapping[str, Any] = field(default_factory=dict)  # what a server has where a program says nothing
+    equal: Mapping[str, Callable[[Any, Any], bool]] = field(default_factory=dict)  # by property
+    adopt: Callable[[Values, Values], Values] | None = None  # what a server said, completed by what a program said
     named_by: str | None = None  # the input that gets a generated name
     defaults: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[Callable[[Values], Iterable[Failure]], ...] = ()
@@ -97,7 +101,9 @@ class ResourceType(Generic[C]):
         failures = [
             Failure(key, f"Missing required property '{key}'") for key in sorted(self.required) if key not in inputs
         ]
-        failures += [failure for check in (self._check_documents, *self.checks) for failure in check(inputs)]
+        failures += [
+            failure for check in (self._check_known, self._check_documents, *self.checks) for failure in check(inputs)
+        ]
         return inputs, failures
 
     def diff(self, old: Values, new: Values, ignored: Iterable[str] = ()) -> list[Change]:
@@ -114,6 +120,8 @@ class ResourceType(Generic[C]):
         """Say whether two values of property `key` mean the same."""
         if has_unknown(one) or has_unknown(other):
             return False
+        if key in self.equal:
+            return self.equal[key](one, other)
         if key in self.unordered and isinstance(one, list) and isinstance(other, list):
             return sorted(map(_text, one)) == sorted(map(_text, other))
         if key in self.documents and isinstance(one, str) and isinstance(other, str):
@@ -129,7 +137,8 @@ class ResourceType(Generic[C]):
         What the program does not set and the server has at its default is left out, so that a refresh is no change;
         anything else that the server has is drift. With no `old` inputs (an import) all that is not default counts.
         """
-        inputs = {key: value for key, value in live.inputs.items() if self._counts(key, value, old)}
+        read = self.adopt(live.inputs, old) if self.adopt else live.inputs
+        inputs = {key: value for key, value in read.items() if self._counts(key, value, old)}
         for key in old:
             if (key in inputs and self.same(key, old[key], inputs[key])) or key == DEFAULTS or key in self.unread:
                 inputs[key] = old[key]
@@ -140,7 +149,13 @@ class ResourceType(Generic[C]):
             return value is not None
         if key in self.only_if_set and old:
             return False
-        return value not in NOTHING and not self.same(key, value, self.defaults.get(key))
+        return value not in NOTHING and not any(
+            self.same(key, value, usual[key]) for usual in (self.defaults, self.absent) if key in usual
+        )
+
+    def _check_known(self, inputs: Values) -> Iterable[Failure]:
+        for key in sorted(inputs.keys() - (self.known or inputs.keys()) - {DEFAULTS}):
+            yield Failure(key, f"the rehearsal's double of this resource type has no property '{key}'")
 
     def _check_documents(self, inputs: Values) -> Iterable[Failure]:
         for key in sorted(self.documents & inputs.keys()):

@@ -31,16 +31,20 @@ def secret_names(struct: struct_pb2.Struct) -> frozenset[str]:
 
 
 def dump(values: Mapping[str, Any], secrets: Iterable[str] = ()) -> struct_pb2.Struct:
-    """Return `values` for the wire, without None, the properties in `secrets` marked as secret."""
-    marked = frozenset(secrets)
+    """Return `values` for the wire, without None, those in `secrets` marked as secret.
+
+    `secrets` names properties, `a.b` one inside another; a name that is not there is no mistake.
+    """
+    marked = {name: value for name, value in values.items() if value is not None}
+    for path in sorted(secrets, reverse=True):  # what is inside first, then what holds it
+        name, _, inner = path.partition(".")
+        value = marked.get(name)
+        if inner and isinstance(value, dict) and SIGNATURE not in value and inner in value:
+            marked[name] = {**value, inner: _secret(value[inner])}
+        elif not inner and name in marked:
+            marked[name] = _secret(value)
     struct = struct_pb2.Struct()
-    struct.update(
-        {
-            name: {SIGNATURE: SECRET, "value": value} if name in marked else value
-            for name, value in values.items()
-            if value is not None
-        }
-    )
+    struct.update(marked)
     return struct
 
 
@@ -51,6 +55,10 @@ def has_unknown(value: object) -> bool:
     if isinstance(value, list):
         return any(has_unknown(part) for part in value)
     return value == UNKNOWN
+
+
+def _secret(value: object) -> dict[str, object]:
+    return {SIGNATURE: SECRET, "value": value}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 -- JSON

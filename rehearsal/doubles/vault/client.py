@@ -1,0 +1,70 @@
+"""How the double reaches Vault or OpenBao: the provider's settings, then the environment, as the real provider does."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import hvac
+import requests
+
+from rehearsal.doubles.resource import DoubleError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rehearsal.doubles.wire import Values
+
+REQUEST_SECONDS: Final = 60
+
+
+class Vault:
+    """A thin client: read, write and delete by API path, as every resource type here needs."""
+
+    def __init__(self, client: hvac.Client) -> None:
+        self._client = client
+
+    def read(self, path: str) -> Values | None:
+        """Return the `data` of `path`, or None where there is nothing."""
+        try:
+            answer = self._client.read(path)
+        except hvac.exceptions.InvalidPath:
+            return None
+        return dict(answer["data"]) if answer else None
+
+    def write(self, path: str, data: Mapping[str, Any]) -> Values:
+        """Write `data` to `path` and return the `data` of the answer, if any."""
+        answer = self._client.write_data(path, data=dict(data))
+        # Some writes are answered with nothing, which hvac gives back as the bare response.
+        return dict(answer.get("data") or {}) if isinstance(answer, dict) else {}
+
+    def delete(self, path: str) -> None:
+        """Delete `path`; nothing there is fine."""
+        try:
+            self._client.delete(path)
+        except hvac.exceptions.InvalidPath:
+            return
+
+
+def connect(settings: Values) -> Vault:
+    """Return a client for `settings`; raise DoubleError where address or token are given nowhere."""
+    address = settings.get("address") or os.environ.get("VAULT_ADDR")
+    token = settings.get("token") or os.environ.get("VAULT_TOKEN")
+    if not address:
+        raise DoubleError("no Vault address: set vault:address or VAULT_ADDR")
+    if not token:
+        raise DoubleError("no Vault token: set vault:token or VAULT_TOKEN")
+    authority = settings.get("caCertFile") or os.environ.get("VAULT_CACERT")
+    session = requests.Session()
+    # REQUESTS_CA_BUNDLE, a proxy or a .netrc of the user's would win over what is set here.
+    session.trust_env = False
+    session.verify = authority or True
+    client = hvac.Client(
+        url=address,
+        token=token,
+        namespace=settings.get("namespace") or os.environ.get("VAULT_NAMESPACE"),
+        session=session,
+        verify=session.verify,
+        timeout=REQUEST_SECONDS,
+    )
+    return Vault(client)

@@ -1,0 +1,144 @@
+"""The secrets engines that mint agents' credentials: AWS and databases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rehearsal.doubles.vault.mounts import configured_mount
+from rehearsal.doubles.vault.settings import Fields, settings_type
+
+if TYPE_CHECKING:
+    from rehearsal.doubles.resource import ResourceType
+    from rehearsal.doubles.vault.client import Vault
+    from rehearsal.doubles.wire import Values
+
+AWS_BACKEND: Final[ResourceType[Vault]] = configured_mount(
+    "sys/mounts",
+    "{path}/config/root",
+    Fields(
+        {
+            "accessKey": "",
+            "iamEndpoint": "",
+            "identityTokenAudience": "",
+            "identityTokenTtl": 0,
+            "maxRetries": -1,
+            "region": "",
+            "roleArn": "",
+            "secretKey": "",
+            "stsEndpoint": "",
+            "stsFallbackEndpoints": [],
+            "stsFallbackRegions": [],
+            "stsRegion": "",
+            "usernameTemplate": "",
+        }
+    ),
+    kind="aws",
+    defaults={"path": "aws"},
+    secrets=frozenset({"accessKey", "secretKey"}),
+    unread=frozenset({"secretKey", "disableRemount"}),
+)
+AWS_ROLE: Final[ResourceType[Vault]] = settings_type(
+    "{backend}/roles/{name}",
+    Fields(
+        {
+            "credentialType": "",
+            "defaultStsTtl": 0,
+            "externalId": "",
+            "iamGroups": [],
+            "iamTags": {},
+            "maxStsTtl": 0,
+            "mfaSerialNumber": "",
+            "permissionsBoundaryArn": "",
+            "policyArns": [],
+            "policyDocument": "",
+            "roleArns": [],
+            "sessionTags": {},
+            "userPath": "",
+        }
+    ),
+    required=frozenset({"credentialType"}),
+    unordered=frozenset({"iamGroups", "policyArns", "roleArns"}),
+    documents=frozenset({"policyDocument"}),
+)
+DATABASE_ROLE: Final[ResourceType[Vault]] = settings_type(
+    "{backend}/roles/{name}",
+    Fields(
+        {
+            "creationStatements": [],
+            "credentialConfig": {},
+            "credentialType": "password",
+            "dbName": "",
+            "defaultTtl": 0,
+            "maxTtl": 0,
+            "renewStatements": [],
+            "revocationStatements": [],
+            "rollbackStatements": [],
+        }
+    ),
+    required=frozenset({"creationStatements", "dbName"}),
+)
+
+# The block `postgresql` of a connection, and what the server has where the block says nothing.
+POSTGRESQL: Final = Fields(
+    {
+        "connectionUrl": "",
+        "disableEscaping": False,
+        "maxConnectionLifetime": 0,
+        "maxIdleConnections": 0,
+        "maxOpenConnections": 0,
+        "password": "",
+        "passwordAuthentication": "",
+        "username": "",
+        "usernameTemplate": "",
+    }
+)
+ROTATION_ANSWER: Final = "root_credentials_rotate_statements"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFields(Fields):
+    """The fields of a connection: the API takes the block's content beside the rest, and answers with it apart.
+
+    The API also answers with another name for the rotation statements, and never with the password.
+    """
+
+    def encode(self, old: Values, new: Values) -> Values:
+        """Return what to write."""
+        data = Fields.encode(self, old, new)
+        data.pop("postgresql", None)
+        return {**data, **POSTGRESQL.encode(old.get("postgresql") or {}, new.get("postgresql") or {})}
+
+    def decode(self, data: Values) -> Values:
+        """Return the properties, the block without what is at its default."""
+        properties = Fields.decode(self, {**data, "root_rotation_statements": data.get(ROTATION_ANSWER)})
+        block = POSTGRESQL.decode(data.get("connection_details") or {})
+        properties["postgresql"] = {name: value for name, value in block.items() if value != POSTGRESQL.absent[name]}
+        return properties
+
+
+def keep_password(read: Values, old: Values) -> Values:
+    """Return a connection that was read, with the password that the program gave: the API never answers with it."""
+    given = (old.get("postgresql") or {}).get("password")
+    return read if given is None else {**read, "postgresql": {**read["postgresql"], "password": given}}
+
+
+DATABASE_CONNECTION: Final[ResourceType[Vault]] = settings_type(
+    "{backend}/config/{name}",
+    ConnectionFields(
+        {
+            "allowedRoles": [],
+            "passwordPolicy": "",
+            "pluginName": "",
+            "postgresql": {},
+            "rootRotationStatements": [],
+            "verifyConnection": True,
+        }
+    ),
+    unordered=frozenset({"allowedRoles"}),
+    secrets=frozenset({"postgresql.password"}),
+    unread=frozenset({"verifyConnection"}),
+    equal={"postgresql": POSTGRESQL.same},
+    adopt=keep_password,
+    defaults={"verifyConnection": True, "pluginName": "postgresql-database-plugin"},
+)
