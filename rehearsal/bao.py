@@ -21,7 +21,6 @@ from hvac.exceptions import VaultError
 from rehearsal import idp
 from rehearsal.errors import NotRunningError, RehearsalError
 from rehearsal.pki import ensure_server_certificate
-from rehearsal.postgres import BROKER, password_file
 from rehearsal.processes import base_environment, find, start, wait_until
 from rehearsal.state import LOOPBACK, choose_port, get_port, make_folder, write_private
 
@@ -133,14 +132,13 @@ _NOT_INITIALISED = 501
 def _environment(layout: Layout) -> dict[str, str]:
     """Return what OpenBao, and so the AWS plugin that it starts, may know of its surroundings.
 
-    The brokers' key and password reach it by files only, as an instance role's would in production.
+    The broker's key reaches the plugin by a file only, as an instance role would in production.
     """
     return {
         **base_environment(layout),
         "AWS_SHARED_CREDENTIALS_FILE": str(layout.broker_credentials),
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "PGPASSFILE": str(password_file(layout, BROKER)),
     }
 
 

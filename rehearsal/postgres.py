@@ -100,6 +100,11 @@ def find_binaries() -> Path:
     )
 
 
+def get_address(layout: Layout) -> str:
+    """Return where this rehearsal's PostgreSQL is, as a URL without any login."""
+    return f"postgresql://{LOOPBACK}:{get_port(layout, NAME)}/{DATABASE}"
+
+
 def start_postgres(layout: Layout) -> bool:
     """Start PostgreSQL unless it runs, wait until it answers, seed it, and return whether it was started now.
 

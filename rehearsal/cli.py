@@ -1,0 +1,198 @@
+"""`narrowgate rehearsal …`: a thin shell over the rehearsal's modules. It exists in a checkout only."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from narrowgate.errors import NarrowgateError
+from rehearsal import idp
+from rehearsal.errors import RehearsalError
+from rehearsal.layout import find_layout
+from rehearsal.operator_environment import format_exports, operator_environment, require_running
+from rehearsal.progress import Progress
+from rehearsal.status import Status, as_json, read_status
+from rehearsal.steps import bring_down, delete_data, run_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+app = typer.Typer(
+    name="rehearsal",
+    help="The whole system on this machine: real engine, Vault and PostgreSQL, emulated AWS.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+MAX_TTL_SECONDS = 24 * 3600
+NAME_WIDTH = 26
+
+
+class Format(StrEnum):
+    """How a command prints."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")]
+
+
+@contextmanager
+def _mistakes_explained() -> Iterator[None]:
+    """Turn an error of ours into its text, hint and log on standard error, and exit status 1; never a traceback."""
+    try:
+        yield
+    except NarrowgateError as error:
+        console = Console(stderr=True, highlight=False)
+        console.print(f"[red]error[/red] {escape(str(error))}", soft_wrap=True)
+        log = getattr(error, "log", None)
+        for label, text in (("hint", error.hint), ("log", log)):
+            if text:
+                console.print(f"[dim]{label}[/dim]  {escape(str(text))}", soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def up(
+    *,
+    demo: Annotated[bool, typer.Option(help="Show an agent at work when all is up.")] = True,
+) -> None:
+    """Start and deploy everything, or heal what broke; a second run takes seconds.
+
+    Example: [bold]narrowgate rehearsal up --no-demo[/bold]
+    """
+    with _mistakes_explained():
+        layout, progress = find_layout(), Progress()
+        run_steps(layout, progress)
+        if demo:
+            from rehearsal.demo import run_demo
+
+            run_demo(layout, Console(highlight=False))
+        progress.say(f'up after {progress.elapsed_seconds:.1f} s; next: eval "$(narrowgate rehearsal env)"')
+
+
+@app.command()
+def status(output: FormatOption = Format.TEXT) -> None:
+    """Tell what runs, where everything is, and who is who. Exit status 1 when a part does not answer.
+
+    Example: [bold]narrowgate rehearsal status --format json[/bold]
+    """
+    with _mistakes_explained():
+        found = read_status(find_layout())
+        if output is Format.JSON:
+            typer.echo(json.dumps(as_json(found), indent=2))
+        else:
+            _print_status(found)
+    if not found.running:
+        raise typer.Exit(1)
+
+
+def _print_status(found: Status) -> None:
+    console = Console(highlight=False)
+    parts = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("part", "state", "address", "what it is"):
+        parts.add_column(title, overflow="fold")
+    for part in found.parts:
+        state = (
+            "[green]runs[/green]" if part.healthy else "[red]does not answer[/red]" if part.pid else "[red]down[/red]"
+        )
+        parts.add_row(part.name, state, part.address or "", part.kind)
+    console.print(parts)
+    for title, lines in (
+        (
+            "who is who",
+            {**found.identities, **{user: ", ".join(groups) or "no group" for user, groups in found.people.items()}},
+        ),
+        ("paths", found.paths),
+        ("workflows", dict.fromkeys(found.workflows, "")),
+    ):
+        console.print(f"\n[dim]{title}[/dim]")
+        for name, text in lines.items():
+            console.print(f"  {escape(name):<{NAME_WIDTH}} {escape(text)}".rstrip(), soft_wrap=True)
+
+
+@app.command()
+def env() -> None:
+    """Print `export` lines with which plain pulumi, bao, vault, aws, psql and boto3 work as the operator.
+
+    Example: [bold]eval "$(narrowgate rehearsal env)"[/bold]
+    """
+    with _mistakes_explained():
+        layout = find_layout()
+        require_running(layout)
+        variables = operator_environment(layout, path=os.environ.get("PATH", os.defpath))
+    sys.stdout.write(format_exports(variables))
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Option(help="On whose behalf: alice, sam, vera, mallory, olivia, or anybody.")],
+    workflow: Annotated[
+        str | None, typer.Option(help="Whose agent acts for the user; without it, it is the user's own token.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="The user's group, may be repeated; by default what the directory says.")
+    ] = None,
+    ttl: Annotated[str, typer.Option(help="How long it lives: 30s, 10m, 1h.")] = "10m",
+) -> None:
+    """Print a JWT, as the company's identity provider would issue it.
+
+    Example: [bold]narrowgate rehearsal token --workflow incident-summarization --user alice[/bold]
+    """
+    with _mistakes_explained():
+        subject = idp.look_up(user, group, workflow)
+        typer.echo(idp.sign_token(find_layout(), subject, ttl_seconds=read_seconds(ttl)))
+
+
+def read_seconds(text: str) -> int:
+    """Return the seconds that `text` (30s, 10m, 1h) means.
+
+    Raises:
+        RehearsalError: it is no duration, or longer than a day.
+
+    """
+    match = re.fullmatch(r"([1-9]\d{0,5})([smh])", text)
+    seconds = int(match[1]) * SECONDS[match[2]] if match else 0
+    if not 0 < seconds <= MAX_TTL_SECONDS:
+        raise RehearsalError(f"{text!r} is no time to live", hint="write 30s, 10m or 1h; a day at most")
+    return seconds
+
+
+@app.command()
+def down() -> None:
+    """End every process of this rehearsal, and keep its data.
+
+    Example: [bold]narrowgate rehearsal down[/bold]
+    """
+    with _mistakes_explained():
+        count = bring_down(find_layout(), Progress())
+        typer.echo(f"{count} processes ended" if count else "nothing was running")
+
+
+@app.command()
+def reset(
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """End every process and delete all data of this rehearsal; the cache of built programs stays.
+
+    Example: [bold]narrowgate rehearsal reset --yes[/bold]
+    """
+    with _mistakes_explained():
+        layout = find_layout()
+        if not yes:
+            typer.confirm(f"Delete everything in {layout.root}?", abort=True)
+        delete_data(layout, Progress())
+        typer.echo(f"{layout.root} is deleted")

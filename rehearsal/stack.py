@@ -1,0 +1,241 @@
+"""The Pulumi project of the rehearsal's environment `dev`, and its deploys by the real engine.
+
+The committed stack files name an environment that nobody has; here they are copied with this machine's addresses over
+them, into a project of its own whose program is the checkout's `stacks`. It must not decide what is deployed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from ruamel.yaml import YAML
+
+from rehearsal import aws, bao, idp, postgres
+from rehearsal.engine import ENGINE_VERSION
+from rehearsal.errors import RehearsalError
+from rehearsal.operator_environment import STACK, deploy_environment
+from rehearsal.processes import MARKER, tail
+from rehearsal.pulumi_home import write_pulumi_home
+from rehearsal.seed.aws_data import BUCKET
+from rehearsal.state import LOOPBACK, get_port, make_folder, read_secret, write_private
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rehearsal.layout import Layout
+
+PROJECT = "narrowgate"
+FOUNDATION_STACK = f"{STACK}-foundation"
+STACKS = (FOUNDATION_STACK, STACK)
+ENVIRONMENT_KEY = "narrowgate:environment"
+ENGINE_KEYS = ("encryptionsalt", "secretsprovider", "encryptedkey")
+MANIFESTS_OUTPUT = "manifests"
+DEPLOY_SECONDS = 900.0
+COUNT = re.compile(r"^\s+(?:[-+~]{1,3} ?)?(\d+ (?:created|updated|deleted|replaced|unchanged|changed))\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What one deploy did, in the engine's own words: how many resources it created, changed, deleted or left alone."""
+
+    stack: str
+    summary: str
+
+
+def write_project(layout: Layout) -> None:
+    """Write the generated project: Pulumi.yaml and each stack's configuration. Keys that the engine added are kept."""
+    make_folder(layout.project)
+    project = {
+        "name": PROJECT,
+        "runtime": {"name": "python", "options": {"virtualenv": str(layout.venv)}},
+        "main": str(layout.stacks),
+        "stackConfigDir": ".",
+    }
+    _write_yaml(layout.project / "Pulumi.yaml", project)
+    for stack in STACKS:
+        _write_stack_file(layout, stack)
+
+
+def _write_stack_file(layout: Layout, stack: str) -> None:
+    """Write one stack's configuration: the committed one, overlaid by what is true on this machine."""
+    name = f"Pulumi.{stack}.yaml"
+    settings = _read_yaml(layout.stacks / name)
+    environment = settings["config"].get(ENVIRONMENT_KEY)
+    if isinstance(environment, dict):
+        overlay(environment, this_machine(layout, environment))
+    with contextlib.suppress(FileNotFoundError):
+        made = _read_yaml(layout.project / name)
+        settings.update({key: made[key] for key in ENGINE_KEYS if key in made})
+    _write_yaml(layout.project / name, settings)
+
+
+def this_machine(layout: Layout, environment: dict[str, Any]) -> dict[str, Any]:
+    """Return what differs here from the committed bindings of `environment`; None takes a key away."""
+    database = {"host": LOOPBACK, "port": get_port(layout, postgres.NAME), "sslmode": "disable"}
+    return {
+        "aws": {"account": aws.ACCOUNT, "region": aws.REGION, "endpoint_url": aws.get_endpoint(layout)},
+        "vault": {"address": bao.get_address(layout), "ca_pem": layout.ca_certificate.read_text()},
+        "identity": {"issuer": idp.ISSUER, "jwks_url": None, "public_keys": [idp.read_public_key(layout)]},
+        "tools": {
+            tool: {**(database if "database" in binding else {}), **({"bucket": BUCKET} if "bucket" in binding else {})}
+            for tool, binding in environment.get("tools", {}).items()
+        },
+    }
+
+
+def overlay(target: dict[str, Any], over: dict[str, Any]) -> None:
+    """Put `over` over `target`, mapping by mapping; None takes a key away."""
+    for key, value in over.items():
+        if value is None:
+            target.pop(key, None)
+        elif isinstance(value, dict):
+            overlay(target.setdefault(key, {}), value)
+        else:
+            target[key] = value
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = YAML(typ="safe").load(file.read_text())
+    return settings
+
+
+def _write_yaml(file: Path, content: dict[str, Any]) -> None:
+    text = io.StringIO()
+    YAML(typ="safe").dump(content, text)
+    if not file.exists() or file.read_text() != text.getvalue():
+        write_private(file, text.getvalue())
+
+
+def prepare_engine(layout: Layout) -> None:
+    """Make the engine's isolated home, its file backend and the passphrase of the stacks' secrets."""
+    write_pulumi_home(
+        make_folder(layout.pulumi_home), python=layout.venv / "bin" / "python", engine_version=ENGINE_VERSION
+    )
+    make_folder(layout.pulumi_state)
+    read_secret(layout.pulumi_passphrase)
+
+
+def deploy(layout: Layout, stack: str) -> Deployed:
+    """Bring `stack` to what is declared: first read what really exists, then change what differs.
+
+    Raises:
+        RehearsalError: the engine or the policy pack refused; the error holds its last words and the log's path.
+
+    """
+    environment = deploy_environment(layout)
+    _release_dead_lock(layout, stack, environment)
+    if not _exists(layout, stack):
+        run_engine(layout, ["stack", "init", stack], environment, stack)
+    arguments = ["up", "--yes", "--refresh", "--non-interactive", "--color", "never", "--stack", stack]
+    output = run_engine(layout, arguments, environment, stack)
+    return Deployed(stack, summarize(output))
+
+
+def _exists(layout: Layout, stack: str) -> bool:
+    """Return whether the file backend knows `stack`."""
+    return (layout.pulumi_state / ".pulumi" / "stacks" / PROJECT / f"{stack}.json").exists()
+
+
+def run_engine(layout: Layout, arguments: Sequence[str], environment: dict[str, str], stack: str) -> str:
+    """Run `pulumi` with `arguments`, add its output to the stack's log, and return it.
+
+    Raises:
+        RehearsalError: it ended with an error, or did not end in time.
+
+    """
+    make_folder(layout.logs)
+    log = layout.log(f"pulumi-{stack}")
+    command = [str(layout.bin / "pulumi"), *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            env={**environment, MARKER: str(layout.root)},
+            cwd=layout.project,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEPLOY_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RehearsalError(f"`pulumi {arguments[0]}` of {stack} did not end: {error}", log=log) from error
+    with log.open("a") as file:
+        file.write(f"$ pulumi {' '.join(arguments)}\n{done.stdout}{done.stderr}\n")
+    if done.returncode != 0:
+        reason = tail(log, lines=25)
+        raise RehearsalError(f"`pulumi {arguments[0]}` of {stack} ended with {done.returncode}:\n{reason}", log=log)
+    return done.stdout
+
+
+def summarize(output: str) -> str:
+    """Return the counts of resources that the engine's last summary names, as one line."""
+    counts = COUNT.findall(output.rpartition("Resources:")[2])
+    return ", ".join(counts) or "nothing to do"
+
+
+def _release_dead_lock(layout: Layout, stack: str, environment: dict[str, str]) -> None:
+    """Release the stack's lock when the engine that took it is dead; a living one keeps it, and the deploy fails."""
+    folder = layout.pulumi_state / ".pulumi" / "locks" / "organization" / PROJECT / stack
+    holders = [_read_holder(file) for file in folder.glob("*.json")]
+    if holders and not any(_is_engine(pid) for pid in holders):
+        run_engine(layout, ["cancel", "--yes", "--stack", stack], environment, stack)
+
+
+def _read_holder(lock: Path) -> int:
+    """Return the process id that a lock file names; -1 where it names none."""
+    try:
+        return int(json.loads(lock.read_text())["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return -1
+
+
+def _is_engine(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).name().startswith("pulumi")
+    except (psutil.NoSuchProcess, ValueError):
+        return False
+
+
+def write_manifests(layout: Layout) -> list[str]:
+    """Write each deployed workflow's manifest to a file of its own, take away those of removed ones, and name them.
+
+    Raises:
+        RehearsalError: the engine failed, or exports no manifests.
+
+    """
+    environment = deploy_environment(layout)
+    output = run_engine(layout, ["stack", "output", "--json", "--stack", STACK], environment, STACK)
+    manifests: dict[str, Any] | None = json.loads(output).get(MANIFESTS_OUTPUT)
+    if manifests is None:
+        raise RehearsalError(f"the stack {STACK} exports no {MANIFESTS_OUTPUT}", log=layout.log(f"pulumi-{STACK}"))
+    folder = make_folder(layout.manifests)
+    for stale in {file.stem for file in folder.glob("*.json")} - manifests.keys():
+        (folder / f"{stale}.json").unlink()
+    for workflow, manifest in manifests.items():
+        write_private(folder / f"{workflow}.json", json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    return sorted(manifests)
+
+
+def link_clients(layout: Layout, engine: Path) -> None:
+    """Put the clients that `rehearsal env` offers into one folder: the very programs that the rehearsal runs."""
+    programs = {
+        "pulumi": engine,
+        "bao": bao.find_binary(),
+        "vault": bao.find_binary(),
+        "psql": postgres.find_binaries() / "psql",
+        "aws": layout.venv / "bin" / "aws",
+    }
+    make_folder(layout.bin)
+    for name, program in programs.items():
+        link = layout.bin / name
+        if not link.is_symlink() or link.readlink() != program:
+            link.unlink(missing_ok=True)
+            link.symlink_to(program)
