@@ -50,7 +50,7 @@ def holds(condition: Condition, values: Values, lookup: Lookup) -> bool:
     if operator.family == "null":
         return any((value.text == "true") == (not values) for value in condition.values)
     if not values:
-        return _holds_without_key(condition, negated=operator.negated)
+        return holds_without_key(condition, negated=operator.negated)
     wanted = [tokens for pattern in condition.values if (tokens := pattern.resolve(lookup)) is not None]
     test, negated = operator.test, operator.negated
     if not condition.quantifier:
@@ -61,7 +61,8 @@ def holds(condition: Condition, values: Values, lookup: Lookup) -> bool:
     return all(results) if condition.quantifier == "ForAllValues" else any(results)
 
 
-def _holds_without_key(condition: Condition, *, negated: bool) -> bool:
+def holds_without_key(condition: Condition, *, negated: bool) -> bool:
+    """Say whether the condition holds where the request has no value for its key."""
     if condition.if_exists or condition.quantifier == "ForAllValues":
         return True
     return negated and not condition.quantifier

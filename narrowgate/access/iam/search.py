@@ -1,0 +1,242 @@
+"""Finds a request that lies in some boxes and in none of some others, or proves that there is none.
+
+Every dimension is cut into classes; a class of a dimension leaves some of the boxes to avoid alive. Wanted is one
+class for each dimension such that no box stays alive in all. What a search yields is a sketch whose texts are
+generic; it may ask too much of policy variables, so whoever uses it makes it concrete and evaluates it. That
+nothing is yielded is proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, cast
+
+from narrowgate.access.iam.boxes import Box, Numbering, Undecidable
+from narrowgate.access.iam.conditions import OPERATORS, Values
+from narrowgate.access.iam.dimensions import Option, PatternIndex, action_options, principal_options, resource_options
+from narrowgate.access.iam.keys import KeyClasses, group_of
+from narrowgate.access.iam.multivalued import may_have_several_values
+
+if TYPE_CHECKING:
+    from narrowgate.access.iam.policy import Condition, PrincipalEntry
+
+_STEP_LIMIT: Final = 20000
+_SAMPLES_OF_ONE_CLASS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A request in generic form: patterns for action and resource, values of context keys, the caller.
+
+    `live` are the boxes to avoid that the action alone lies in.
+    """
+
+    action: str
+    resource: str
+    context: Mapping[str, tuple[str, ...]]
+    caller: tuple[PrincipalEntry, ...]
+    live: int
+
+
+Fixed = Mapping[str, str | None]
+"""Context keys whose value is given: one value, or None for a key that is missing."""
+
+
+@dataclass
+class Avoided:
+    """The boxes to avoid, indexed once for many searches."""
+
+    boxes: Sequence[Box]
+    numbering: Numbering
+    fixed: Fixed = field(default_factory=dict)
+
+    @cached_property
+    def actions(self) -> PatternIndex:
+        """Index the boxes by action."""
+        return PatternIndex([(box.actions, box.not_action) for box in self.boxes], by_service=True)
+
+    @cached_property
+    def resources(self) -> PatternIndex:
+        """Index the boxes by resource."""
+        return PatternIndex([(box.resources, box.not_resource) for box in self.boxes], by_service=False)
+
+    @cached_property
+    def keys(self) -> dict[str, list[tuple[int, list[Condition]]]]:
+        """Return for each context key the boxes with conditions on it."""
+        found: dict[str, dict[int, list[Condition]]] = {}
+        for number, box in enumerate(self.boxes):
+            for condition in box.conditions:
+                found.setdefault(condition.key, {}).setdefault(1 << number, []).append(condition)
+        return {key: list(sides.items()) for key, sides in found.items()}
+
+
+def search(positives: Sequence[Box], avoided: Avoided) -> Iterator[Sketch]:
+    """Yield sketches of requests in all positive boxes and in none to avoid; yields none only where none exists.
+
+    Raises Undecidable past a bound.
+    """
+    actions = _by_liveness(action_options(positives, avoided.boxes, avoided.actions))
+    if actions:
+        cut = _Cut(positives, avoided)
+        for live, samples in actions:
+            for action in samples:
+                for resource, caller, context in cut.solve(live):
+                    yield Sketch(action, resource, context, caller, live)
+
+
+def _by_liveness(options: Sequence[Option]) -> list[tuple[int, list[str]]]:
+    """Keep the classes that leave the fewest boxes alive, with some samples each."""
+    grouped: dict[int, list[str]] = {}
+    for option in options:
+        grouped.setdefault(option.live, []).append(cast("str", option.sample))
+    masks = sorted(grouped, key=int.bit_count)
+    kept = [mask for place, mask in enumerate(masks) if not any(less & mask == less for less in masks[:place])]
+    return [(mask, grouped[mask][:_SAMPLES_OF_ONE_CLASS]) for mask in kept]
+
+
+class _Cut:
+    """All dimensions but the action, cut into classes within the positive boxes; keys when they are needed."""
+
+    def __init__(self, positives: Sequence[Box], avoided: Avoided) -> None:
+        self._positives = positives
+        self._avoided = avoided
+        self._asked: dict[str, list[Condition]] = {}
+        for box in positives:
+            for condition in box.conditions:
+                self._asked.setdefault(condition.key, []).append(condition)
+        self._known: dict[object, list[Option]] = {}
+
+    def solve(self, live: int) -> Iterator[tuple[str, tuple[PrincipalEntry, ...], dict[str, tuple[str, ...]]]]:
+        """Yield choices of a class for every dimension that leave none of the live boxes alive."""
+        dimensions: dict[object, list[Option]] = {
+            "resource": self._options("resource"),
+            "principal": self._options("principal"),
+        }
+        keys = dict.fromkeys(self._asked)
+        for key, sides in self._avoided.keys.items():
+            if any(bit & live for bit, _ in sides):
+                keys[key] = None
+        for key in keys:
+            for group in self._groups(key):
+                dimensions[key, group] = self._options((key, group))
+        if not all(dimensions.values()):
+            return
+        for chosen in _Cover(dimensions).choices(live):
+            context: dict[str, tuple[str, ...]] = {}
+            for name, option in chosen.items():
+                if isinstance(name, tuple) and option.sample is not None:
+                    context.setdefault(name[0], cast("tuple[str, ...]", option.sample))
+            yield (
+                cast("str", chosen["resource"].sample),
+                cast("tuple[PrincipalEntry, ...]", chosen["principal"].sample),
+                context,
+            )
+
+    def _conditions(self, key: str) -> list[Condition]:
+        sides = self._avoided.keys.get(key, [])
+        return [*self._asked.get(key, []), *(condition for _, conditions in sides for condition in conditions)]
+
+    def _groups(self, key: str) -> list[str]:
+        families = {OPERATORS[condition.operator].family for condition in self._conditions(key)}
+        groups = {group_of(family, families) for family in families} - {"null"}
+        return sorted(groups) or ["null"]
+
+    def _options(self, name: object) -> list[Option]:
+        if name not in self._known:
+            if name == "resource":
+                self._known[name] = resource_options(self._positives, self._avoided.boxes, self._avoided.resources)
+            elif name == "principal":
+                self._known[name] = principal_options(self._positives, self._avoided.boxes)
+            else:
+                key, group = cast("tuple[str, str]", name)
+                self._known[name] = self._key_options(key, group)
+        return self._known[name]
+
+    def _key_options(self, key: str, group: str) -> list[Option]:
+        """Return the classes of one key by its conditions of one group; conditions of other groups count as met.
+
+        A box to avoid whose conditions on the key are of several groups may thus look avoided only where one of
+        them fails, which each group tells.
+        """
+        families = {OPERATORS[condition.operator].family for condition in self._conditions(key)}
+
+        def within(conditions: Sequence[Condition]) -> list[Condition]:
+            found = ((condition, OPERATORS[condition.operator].family) for condition in conditions)
+            return [one for one, family in found if family == "null" or group_of(family, families) == group]
+
+        sides = self._avoided.keys.get(key, [])
+        negatives = [(bit, within(conditions)) for bit, conditions in sides]
+        asked = within(self._asked.get(key, []))
+        every = [*asked, *(condition for _, conditions in negatives for condition in conditions)]
+        classes = KeyClasses(every, self._avoided.numbering, several=may_have_several_values(key, every))
+        untouched = ((1 << len(self._avoided.boxes)) - 1) & ~sum(bit for bit, _ in sides)
+        fixed: tuple[Values] | None = None
+        if key in self._avoided.fixed:
+            value = self._avoided.fixed[key]
+            fixed = (None if value is None else (value,),)
+        return [Option(option.sample, option.live | untouched) for option in classes.options(asked, negatives, fixed)]
+
+
+class _Cover:
+    """Chooses a class for every dimension so that each box is dead in at least one."""
+
+    def __init__(self, dimensions: Mapping[object, Sequence[Option]]) -> None:
+        self._dimensions = dimensions
+        self._steps = 0
+        self._dead_ends: set[tuple[int, frozenset[object]]] = set()
+
+    def choices(self, live: int) -> Iterator[dict[object, Option]]:
+        """Yield choices that leave none of the live boxes alive."""
+        useful = {name: _most_deadly(options, live) for name, options in self._dimensions.items()}
+        names = frozenset(
+            name for name, options in useful.items() if options[0].live & live != live or len(options) > 1
+        )
+        rest = {name: options[0] for name, options in useful.items()}
+        for chosen in self._extend(live, names, useful):
+            yield {**rest, **chosen}
+
+    def _extend(
+        self, live: int, names: frozenset[object], useful: Mapping[object, Sequence[Option]]
+    ) -> Iterator[dict[object, Option]]:
+        if not live:
+            yield {}
+            return
+        if (live, names) in self._dead_ends:
+            return
+        self._steps += 1
+        if self._steps > _STEP_LIMIT:
+            raise Undecidable("too many combinations of conditions")
+        found = False
+        for name, option in self._killers(live, names, useful):
+            for rest in self._extend(live & option.live, names - {name}, useful):
+                found = True
+                yield {name: option, **rest}
+        if not found:
+            self._dead_ends.add((live, names))
+
+    def _killers(
+        self, live: int, names: frozenset[object], useful: Mapping[object, Sequence[Option]]
+    ) -> list[tuple[object, Option]]:
+        """Return the classes that kill the live box that the fewest classes kill, the deadliest first."""
+        best: list[tuple[object, Option]] | None = None
+        remaining = live
+        while remaining:
+            bit = remaining & -remaining
+            remaining ^= bit
+            killers = [(name, one) for name in names for one in useful[name] if not one.live & bit]
+            if best is None or len(killers) < len(best):
+                best = killers
+            if not best:
+                break
+        return sorted(best or [], key=lambda choice: (choice[1].live & live).bit_count())
+
+
+def _most_deadly(options: Sequence[Option], live: int) -> list[Option]:
+    """Keep the classes that no other class of the dimension beats among the live boxes."""
+    by_mask: dict[int, Option] = {}
+    for option in options:
+        by_mask.setdefault(option.live & live, option)
+    masks = sorted(by_mask, key=int.bit_count)
+    return [by_mask[m] for place, m in enumerate(masks) if not any(less & m == less for less in masks[:place])]
