@@ -7,8 +7,9 @@ from typing import Final
 
 import botocore.exceptions
 
-from rehearsal.doubles.aws import functions
+from rehearsal.doubles.aws import functions, policies
 from rehearsal.doubles.aws.clients import Aws, connect
+from rehearsal.doubles.aws.principals import ACCESS_KEY, GROUP, USER
 from rehearsal.doubles.aws.role import ROLE
 from rehearsal.doubles.provider import Package
 
@@ -28,7 +29,17 @@ PACKAGE: Final[Package[Aws]] = Package(
         }
     ),
     types={
+        "aws:iam/accessKey:AccessKey": ACCESS_KEY,
+        "aws:iam/group:Group": GROUP,
+        "aws:iam/groupPolicy:GroupPolicy": policies.inline_policy("group"),
+        "aws:iam/groupPolicyAttachment:GroupPolicyAttachment": policies.attachment("group"),
+        "aws:iam/policy:Policy": policies.MANAGED_POLICY,
         "aws:iam/role:Role": ROLE,
+        "aws:iam/rolePolicy:RolePolicy": policies.inline_policy("role"),
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment": policies.attachment("role"),
+        "aws:iam/user:User": USER,
+        "aws:iam/userPolicy:UserPolicy": policies.inline_policy("user"),
+        "aws:iam/userPolicyAttachment:UserPolicyAttachment": policies.attachment("user"),
     },
     functions={
         "aws:index/getCallerIdentity:getCallerIdentity": functions.get_caller_identity,

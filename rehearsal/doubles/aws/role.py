@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rehearsal.doubles.aws.clients import Aws, document, tag_list, tag_map
+from rehearsal.doubles.aws.names import name_check
 from rehearsal.doubles.resource import Live, ResourceType
 
 if TYPE_CHECKING:
     from rehearsal.doubles.wire import Values
 
+ROLE_NAME = 64
 DEFAULTS = {"maxSessionDuration": 3600, "path": "/", "forceDetachPolicies": False}
 
 
@@ -125,6 +128,15 @@ def _computed(role: dict[str, Any]) -> Values:
     }
 
 
+def same_inline_policies(one: list[dict[str, str]], other: list[dict[str, str]]) -> bool:
+    """Say whether two lists of inline policies mean the same, whatever their order and spelling."""
+
+    def by_name(policies: list[dict[str, str]]) -> dict[str, Any]:
+        return {policy.get("name", ""): json.loads(policy.get("policy", "{}")) for policy in policies}
+
+    return by_name(one) == by_name(other)
+
+
 ROLE: ResourceType[Aws] = ResourceType(
     create=create,
     read=read,
@@ -135,9 +147,26 @@ ROLE: ResourceType[Aws] = ResourceType(
     identity=frozenset({"name"}),
     computed=frozenset({"arn", "createDate", "uniqueId", "tagsAll"}),
     documents=frozenset({"assumeRolePolicy"}),
+    known=frozenset(
+        {
+            "assumeRolePolicy",
+            "description",
+            "forceDetachPolicies",
+            "inlinePolicies",
+            "managedPolicyArns",
+            "maxSessionDuration",
+            "name",
+            "namePrefix",
+            "path",
+            "permissionsBoundary",
+            "tags",
+        }
+    ),
     unordered=frozenset({"managedPolicyArns"}),
     unread=frozenset({"forceDetachPolicies", "namePrefix"}),
     only_if_set=frozenset({"inlinePolicies", "managedPolicyArns"}),
+    equal={"inlinePolicies": same_inline_policies},
     named_by="name",
     defaults=DEFAULTS,
+    checks=(name_check(ROLE_NAME),),
 )

@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools pins what `go.mod` must hold: the program that the rehearsal builds and does not import.
+package tools
+
+import _ "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
