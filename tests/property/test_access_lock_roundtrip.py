@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]{1,3}){0,2}", fullmatch=True)
 # All of Unicode but what no YAML file may hold: controls and halves of surrogate pairs.
 TEXTS = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=12)
-SECONDS = st.integers(0, 10**6)
+SECONDS = st.integers(1, 10**6)
 LITERALS = st.one_of(TEXTS, st.booleans(), st.integers(-(10**15), 10**15))
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from narrowgate.access.durations import read_duration
 from narrowgate.access.lock.values import LockError
+from narrowgate.declarations.durations import parse_duration
 from narrowgate.declarations.errors import suggest
 from narrowgate.errors import Location
 
@@ -89,10 +89,10 @@ class Node:
 
     def seconds(self) -> int:
         """Return the seconds of a duration."""
-        seconds = read_duration(self.text())
-        if seconds is None:
-            raise self.error(f"`{self.value}` is no duration", "write a whole number and s, m, h or d: 15m")
-        return seconds
+        try:
+            return parse_duration(self.text())
+        except ValueError as error:
+            raise self.error(str(error)) from error
 
     def choice(self, kind: type[Choice]) -> Choice:
         """Return one of the words of `kind`."""

@@ -19,7 +19,7 @@ _PLAIN: Final = re.compile(
     r"[A-Za-z/](?:[\w./@+*?(){}$=<>,;'-]|:+(?=[\w./@+*?(){}$=<>,;'-])| (?=[\w./@+*?(){}$=<>,;'-]))*", re.ASCII
 )
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z][\w.-]*(?:[: ][\w./-]+)*", re.ASCII)
-_DURATION: Final = re.compile(r"[0-9]+[dhms]", re.ASCII)
+_DURATION: Final = re.compile(r"(?:[0-9]+[dhms])+", re.ASCII)
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 

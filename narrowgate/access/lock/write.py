@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from narrowgate.access.durations import say_duration
 from narrowgate.access.lock.text import Value, write_block
 from narrowgate.access.lock.values import VERSION, AccessLock, LockError, lock_of
+from narrowgate.declarations.durations import format_duration
 from narrowgate.plan import (
     AccessPlan,
     ActionAccess,
@@ -73,8 +73,8 @@ def _describe_workflow(workflow: WorkflowAccess) -> dict[str, Value]:
         "purpose": workflow.purpose,
         "identity": workflow.identity,
         "requesters": list(workflow.requesters),
-        "ttl": say_duration(workflow.ttl_seconds),
-        "max_ttl": say_duration(workflow.max_ttl_seconds),
+        "ttl": format_duration(workflow.ttl_seconds),
+        "max_ttl": format_duration(workflow.max_ttl_seconds),
         "tools": {tool.tool: _describe_tool(tool) for tool in tools},
     }
 
@@ -85,8 +85,8 @@ def _describe_tool(tool: ToolAccess) -> dict[str, Value]:
     _refuse_twice((action.name for action in actions), where, "action")
     return {
         "backend": tool.backend.value,
-        "ttl": say_duration(tool.ttl_seconds),
-        "max_ttl": say_duration(tool.max_ttl_seconds),
+        "ttl": format_duration(tool.ttl_seconds),
+        "max_ttl": format_duration(tool.max_ttl_seconds),
         "scope": _read_json(tool.scope, where),
         "actions": {action.name: _describe_action(action, f"{where}, action `{action.name}`") for action in actions},
     }
@@ -105,7 +105,7 @@ def _describe_action(action: ActionAccess, where: str) -> dict[str, Value]:
 
 def _describe_approval(approval: Approval) -> dict[str, Value]:
     return {
-        "expires": say_duration(approval.expires_seconds),
+        "expires": format_duration(approval.expires_seconds),
         "all_of": [{"required": factor.required, "any_of": list(factor.groups)} for factor in approval.factors],
     }
 
@@ -122,7 +122,7 @@ def _describe_grant(grant: Grant, where: str) -> dict[str, Value]:
         case ClaimGrant():
             return {"audience": grant.audience, "claims": _read_json(grant.scope, where)}
         case SecretGrant():
-            return {"secret": grant.path, "max_age": say_duration(grant.max_age_seconds)}
+            return {"secret": grant.path, "max_age": format_duration(grant.max_age_seconds)}
         case CertificateGrant():
             return {"certificate": grant.uri_san}
 
