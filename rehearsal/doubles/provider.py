@@ -186,8 +186,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer, Generic[C]):
             return provider_pb2.ReadResponse()
         old = load(request.inputs)
         inputs = kind.refresh(live, old)
-        kept = {key: value for key, value in load(request.properties).items() if key in kind.computed | kind.unread}
-        outputs = {**kept, **live.inputs, **_state(inputs), **live.outputs}
+        outputs = {**load(request.properties), **live.inputs, **_state(inputs), **live.outputs}
         secrets = secret_names(request.inputs) | secret_names(request.properties) | kind.secrets
         return provider_pb2.ReadResponse(
             id=request.id,

@@ -72,7 +72,6 @@ class ResourceType(Generic[C]):
     secrets: frozenset[str] = frozenset()  # secret even if a program does not say so; `a.b` is inside `a`
     documents: frozenset[str] = frozenset()  # JSON texts: compared by what they mean
     unordered: frozenset[str] = frozenset()  # lists whose order means nothing
-    unread: frozenset[str] = frozenset()  # inputs that a server never gives back
     only_if_set: frozenset[str] = frozenset()  # what others may add to: no drift where the program says nothing
     known: frozenset[str] | None = None  # every input it understands; any other is refused, not ignored
     absent: Mapping[str, Any] = field(default_factory=dict)  # what a server has where a program says nothing
@@ -140,7 +139,8 @@ class ResourceType(Generic[C]):
         read = self.adopt(live.inputs, old) if self.adopt else live.inputs
         inputs = {key: value for key, value in read.items() if self._counts(key, value, old)}
         for key in old:
-            if (key in inputs and self.same(key, old[key], inputs[key])) or key == DEFAULTS or key in self.unread:
+            # What the server does not speak of at all is as the program says (passwords, settings of the provider).
+            if key not in read or (key in inputs and self.same(key, old[key], inputs[key])):
                 inputs[key] = old[key]
         return inputs
 

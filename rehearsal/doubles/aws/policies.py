@@ -61,7 +61,6 @@ def inline_policy(holder: str) -> ResourceType[Aws]:
         identity=frozenset({holder, "name"}),
         known=frozenset({holder, "name", "namePrefix", "policy"}),
         documents=frozenset({"policy"}),
-        unread=frozenset({"namePrefix"}),
         named_by="name",
         checks=(name_check(POLICY_NAME),),
     )
@@ -170,7 +169,6 @@ MANAGED_POLICY: Final[ResourceType[Aws]] = ResourceType(
     computed=frozenset({"arn", "policyId", "attachmentCount", "tagsAll"}),
     known=frozenset({"name", "namePrefix", "path", "description", "policy", "tags"}),
     documents=frozenset({"policy"}),
-    unread=frozenset({"namePrefix"}),
     named_by="name",
     defaults={"path": "/"},
     checks=(name_check(POLICY_NAME),),

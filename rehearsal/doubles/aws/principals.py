@@ -119,7 +119,6 @@ USER: Final[ResourceType[Aws]] = ResourceType(
     identity=frozenset({"name"}),
     computed=frozenset({"arn", "uniqueId", "tagsAll"}),
     known=frozenset({"name", "path", "permissionsBoundary", "tags", "forceDestroy"}),
-    unread=frozenset({"forceDestroy"}),
     named_by="name",
     defaults={"path": "/", "forceDestroy": False},
     checks=(name_check(USER_NAME),),

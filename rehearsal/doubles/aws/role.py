@@ -163,7 +163,6 @@ ROLE: ResourceType[Aws] = ResourceType(
         }
     ),
     unordered=frozenset({"managedPolicyArns"}),
-    unread=frozenset({"forceDetachPolicies", "namePrefix"}),
     only_if_set=frozenset({"inlinePolicies", "managedPolicyArns"}),
     equal={"inlinePolicies": same_inline_policies},
     named_by="name",

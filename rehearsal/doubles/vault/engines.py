@@ -36,7 +36,7 @@ AWS_BACKEND: Final[ResourceType[Vault]] = configured_mount(
     kind="aws",
     defaults={"path": "aws"},
     secrets=frozenset({"accessKey", "secretKey"}),
-    unread=frozenset({"secretKey", "disableRemount"}),
+    provider_only=frozenset({"disableRemount"}),
 )
 AWS_ROLE: Final[ResourceType[Vault]] = settings_type(
     "{backend}/roles/{name}",
@@ -137,7 +137,6 @@ DATABASE_CONNECTION: Final[ResourceType[Vault]] = settings_type(
     ),
     unordered=frozenset({"allowedRoles"}),
     secrets=frozenset({"postgresql.password"}),
-    unread=frozenset({"verifyConnection"}),
     equal={"postgresql": POSTGRESQL.same},
     adopt=keep_password,
     defaults={"verifyConnection": True, "pluginName": "postgresql-database-plugin"},

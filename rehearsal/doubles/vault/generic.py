@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+import hvac
+
 from rehearsal.doubles.resource import Live, ResourceType
 
 if TYPE_CHECKING:
@@ -37,7 +39,10 @@ def _delete_endpoint(vault: Vault, path: str, state: Values) -> None:
 
 def _data_path(vault: Vault, path: str, verb: str) -> str:
     """Return the API path of a key: version 2 of the key-value engine has `data` or `metadata` after the mount."""
-    mount = vault.read(f"sys/internal/ui/mounts/{path}") or {}
+    try:
+        mount = vault.read(f"sys/internal/ui/mounts/{path}") or {}
+    except hvac.exceptions.Forbidden:  # so Vault answers where there is no mount: the read that follows says so
+        return path
     if (mount.get("options") or {}).get("version") != "2":
         return path
     root = str(mount["path"]).strip("/")
@@ -85,7 +90,6 @@ ENDPOINT: Final[ResourceType[Vault]] = ResourceType(
     known=frozenset({"path", "dataJson", "disableRead", "disableDelete", "ignoreAbsentFields", "writeFields"}),
     documents=frozenset({"dataJson"}),
     secrets=frozenset({"dataJson", "writeData", "writeDataJson"}),
-    unread=frozenset({"disableRead", "disableDelete", "ignoreAbsentFields", "writeFields"}),
     adopt=_only_written,
 )
 SECRET: Final[ResourceType[Vault]] = ResourceType(
@@ -100,5 +104,4 @@ SECRET: Final[ResourceType[Vault]] = ResourceType(
     known=frozenset({"path", "dataJson", "deleteAllVersions", "disableRead"}),
     documents=frozenset({"dataJson"}),
     secrets=frozenset({"dataJson", "data"}),
-    unread=frozenset({"deleteAllVersions", "disableRead"}),
 )

@@ -51,7 +51,7 @@ JWT_BACKEND: Final[ResourceType[Vault]] = configured_mount(
     kind="jwt",
     defaults={"path": "jwt", "type": "jwt"},
     secrets=frozenset({"oidcClientSecret"}),
-    unread=frozenset({"oidcClientSecret", "disableRemount"}),
+    provider_only=frozenset({"disableRemount"}),
     equal={"jwtValidationPubkeys": same_keys},
 )
 JWT_ROLE: Final[ResourceType[Vault]] = settings_type(

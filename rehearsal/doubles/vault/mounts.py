@@ -146,16 +146,15 @@ def configured_mount(  # noqa: PLR0913 -- the columns of a table
     kind: str,
     defaults: Mapping[str, Any],
     secrets: frozenset[str] = frozenset(),
-    unread: frozenset[str] = frozenset(),
+    provider_only: frozenset[str] = frozenset(),
     equal: Mapping[str, Callable[[Any, Any], bool]] | None = None,
 ) -> ResourceType[Vault]:
     """Return the type of a mount and its configuration in one resource, as the SDK has them.
 
     `prefix` is `sys/mounts`, or `sys/auth` where the tunable settings are a block of their own; `config` is the API
-    path of the mount's configuration, with a place for its path;
-    `kind` the mount's type where the program names none.
+    path of the mount's configuration, with a place for its path; `kind` is its type where the program names none.
     """
-    tunable = DESCRIPTION if prefix == AUTH else TUNABLE
+    tunable, block = (DESCRIPTION, frozenset({"tune"})) if prefix == AUTH else (TUNABLE, frozenset())
 
     def create(vault: Vault, inputs: Values) -> tuple[str, Values]:
         path = inputs["path"].strip("/")
@@ -173,7 +172,9 @@ def configured_mount(  # noqa: PLR0913 -- the columns of a table
             return None
         data = vault.read(config.format(path=path)) or {}
         inputs = {"path": path, **mount_inputs(mount, tunable), **fields.decode(data)}
-        return Live({**inputs, "tune": TUNE_BLOCK.decode(mount.get("config", {}))}, {"accessor": mount["accessor"]})
+        if prefix == AUTH:
+            inputs["tune"] = TUNE_BLOCK.decode(mount.get("config", {}))
+        return Live(inputs, {"accessor": mount["accessor"]})
 
     def update(vault: Vault, path: str, old: Values, new: Values) -> Values:
         tune_mount(vault, f"{prefix}/{path}", old, new)
@@ -188,8 +189,8 @@ def configured_mount(  # noqa: PLR0913 -- the columns of a table
         if data:
             vault.write(config.format(path=path), data)
         if "tune" in new or "tune" in old:
-            block = TUNE_BLOCK.encode(old.get("tune") or {}, new.get("tune") or {})
-            vault.write(f"{prefix}/{path}/tune", block)
+            tune = TUNE_BLOCK.encode(old.get("tune") or {}, new.get("tune") or {})
+            vault.write(f"{prefix}/{path}/tune", tune)
 
     return ResourceType(
         create=create,
@@ -200,11 +201,10 @@ def configured_mount(  # noqa: PLR0913 -- the columns of a table
         replace=frozenset({"path", *FIXED.absent}),
         identity=frozenset({"path"}),
         computed=frozenset({"accessor"}),
-        known=frozenset({"path", "tune", *FIXED.absent, *tunable.absent, *fields.absent}) | unread,
+        known=frozenset({"path", *FIXED.absent, *tunable.absent, *fields.absent, *block}) | provider_only,
         absent={**FIXED.absent, **tunable.absent, **fields.absent, "type": kind},
-        only_if_set=frozenset({"tune"}),
+        only_if_set=block,
         equal={"tune": same_tune, **(equal or {})},
         secrets=secrets,
-        unread=unread,
         defaults=defaults,
     )
