@@ -68,7 +68,7 @@ def check_conditions(actions: Sequence[str], when: When) -> Iterator[Problem]:
         except ReferenceSyntaxError as error:
             yield Problem(path, error.code, str(error), error.hint)
             continue
-        if references and _base(str(path[0])) not in _STRING:
+        if references and _base(str(path[0])) in _LITERAL:
             yield Problem(path, "reference", f"`{path[0]}` takes no reference", "use a String operator")
 
 

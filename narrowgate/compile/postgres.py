@@ -100,16 +100,11 @@ def build_role_statements(group_role: str, broker: str) -> tuple[str, ...]:
     )
 
 
-def build_drop_role_statements(group_role: str) -> tuple[str, ...]:
-    """Return statements that drop the group role, after its grants are revoked and its logins are gone."""
-    return (f"DROP ROLE IF EXISTS {quote_identifier(group_role)}",)
-
-
 def build_grant_statements(group_role: str, tables: Iterable[Json], functions: Iterable[Json] = ()) -> tuple[str, ...]:
     """Return statements that give `group_role` exactly these tables and functions: columns, row policies, EXECUTE.
 
-    They assume that the role holds nothing yet (`build_revoke_statements` in the same transaction makes it so), and
-    that row level security is enabled and forced on each table.
+    They assume that the role holds nothing yet (`DROP OWNED BY` in the same transaction makes it so), and that row
+    level security is enabled and forced on each table.
     """
     role = quote_identifier(group_role)
     tables, functions = list(tables), list(functions)
@@ -140,27 +135,6 @@ def _grant_table(group_role: str, table: Json) -> list[str]:
         f"GRANT {privilege}{f' ({columns})' if columns else ''} ON TABLE {name} TO {role}",
         f"CREATE POLICY {policy} ON {name} AS PERMISSIVE FOR {privilege} TO {role} {' '.join(clauses)}",
     ]
-
-
-def build_revoke_statements(group_role: str, tables: Iterable[Json], functions: Iterable[Json] = ()) -> tuple[str, ...]:
-    """Return statements that take all of `tables` and `functions` from `group_role`; repeating them does no harm."""
-    role = quote_identifier(group_role)
-    tables, functions = list(tables), list(functions)
-    statements = []
-    for schema, table in sorted({(entry["schema"], entry["table"]) for entry in tables}):
-        name = qualified_name(schema, table)
-        statements += [
-            f"DROP POLICY IF EXISTS {quote_identifier(policy_name(group_role, privilege))} ON {name}"
-            for privilege in PRIVILEGES
-        ]
-        # Revoked from the table, a privilege is revoked from each of its columns too.
-        statements.append(f"REVOKE ALL PRIVILEGES ON TABLE {name} FROM {role}")
-    statements += [
-        f"REVOKE ALL PRIVILEGES ON FUNCTION {function_signature(function)} FROM {role}" for function in functions
-    ]
-    schemas = sorted({entry["schema"] for entry in [*tables, *functions]})
-    statements += [f"REVOKE ALL PRIVILEGES ON SCHEMA {quote_identifier(schema)} FROM {role}" for schema in schemas]
-    return tuple(statements)
 
 
 def build_row_security_statements(tables: Iterable[Json]) -> tuple[str, ...]:
@@ -197,9 +171,31 @@ def build_creation_statements(
     )
 
 
-REVOCATION_STATEMENTS: Final = (
-    'ALTER ROLE "{{name}}" NOLOGIN;',
-    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '{{name}}';",
-    'DROP ROLE IF EXISTS "{{name}}";',
-)
+def build_revocation_statements(group_role: str) -> tuple[str, ...]:
+    """Return Vault's revocation statement: one block that ends the login, whatever its session has done.
+
+    It closes the login, takes its membership, ends its sessions, drops what it owns (an agent may make large objects,
+    which would hold up DROP ROLE), then drops it. What it owns in another database cannot be dropped from here: then a
+    role remains that nobody can log in with and that is in no group. A login that is gone already is no error, so that
+    a restored database cannot hold up its leases.
+    """
+    return (
+        f"""DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{{{{name}}}}') THEN
+    ALTER ROLE "{{{{name}}}}" NOLOGIN;
+    REVOKE {quote_identifier(group_role)} FROM "{{{{name}}}}";
+    PERFORM pg_catalog.pg_terminate_backend(pid, 5000) FROM pg_catalog.pg_stat_activity WHERE usename = '{{{{name}}}}';
+    GRANT "{{{{name}}}}" TO CURRENT_USER WITH INHERIT TRUE;
+    DROP OWNED BY "{{{{name}}}}";
+    BEGIN
+      DROP ROLE "{{{{name}}}}";
+    EXCEPTION WHEN dependent_objects_still_exist THEN
+      RAISE WARNING 'a revoked login owns objects in another database';
+    END;
+  END IF;
+END $$;""",  # noqa: S608 - the group is quoted above, and Vault fills names that hold nothing to quote
+    )
+
+
 RENEW_STATEMENTS: Final = ("ALTER ROLE \"{{name}}\" VALID UNTIL '{{expiration}}';",)

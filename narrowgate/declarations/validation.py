@@ -5,7 +5,6 @@ This module must not know what a declaration means.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from narrowgate.declarations.errors import DeclarationError, suggest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pydantic_core import ErrorDetails
 
     from narrowgate.compile.problems import Problem
@@ -36,7 +37,9 @@ def validate(
     try:
         return model.model_validate(value), []
     except ValidationError as error:
-        found = [_to_error(details, model, source, under) for details in error.errors(include_url=False)]
+        found = [
+            _to_error(details, model, source, under) for details in sorted(error.errors(include_url=False), key=_rank)
+        ]
         return None, _without_repeats(found)
 
 
@@ -52,9 +55,9 @@ def _to_error(details: ErrorDetails, model: type[BaseModel], source: Source, und
     code = _CODES.get(kind, "wrong-type")
     if kind == "extra_forbidden":
         name = str(path[-1])
-        siblings = _value_at(source.value, path[:-1])
-        known = set(_field_names(model)) - set(siblings if isinstance(siblings, Mapping) else ())
-        return source.error(f"unknown key `{name}`", path, code, suggest(name, known), key=True)
+        return source.error(
+            f"unknown key `{name}`", path, code, suggest(name, _fields_at(model, details["loc"][:-1])), key=True
+        )
     if kind == "missing":
         return source.error(f"the key `{details['loc'][-1]}` is missing", path, code, "add it")
     if kind == "literal_error":
@@ -74,19 +77,14 @@ def _existing_path(details: ErrorDetails, source: Source, under: KeyPath) -> Key
     return path
 
 
-def _value_at(value: Any, path: KeyPath) -> Any:  # noqa: ANN401 - any YAML value
+def _fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> set[str]:
+    """Return the keys that may stand at `path` of `model`; list indexes and mapping keys are passed over."""
+    models = [model]
     for part in path:
-        value = value[part]
-    return value
-
-
-def _field_names(model: type[BaseModel], seen: frozenset[type] = frozenset()) -> Iterator[str]:
-    """Yield the keys of `model` and of the models inside it: a misplaced key is as likely as a misspelt one."""
-    for name, field in model.model_fields.items():
-        yield name
-        for inner in _models_in(field.annotation):
-            if inner not in seen:
-                yield from _field_names(inner, seen | {model, inner})
+        fields = [m.model_fields[part] for m in models if isinstance(part, str) and part in m.model_fields]
+        if fields:
+            models = [inner for field in fields for inner in _models_in(field.annotation)]
+    return {name for m in models for name in m.model_fields}
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - typing's own objects
@@ -96,11 +94,14 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - 
         yield from _models_in(argument)
 
 
+def _rank(details: ErrorDetails) -> int:
+    """Return how little an error says: a union complains once for each member, mostly that the type is another."""
+    return 2 if details["type"].endswith("_type") else 1 if details["type"] == "literal_error" else 0
+
+
 def _without_repeats(errors: list[DeclarationError]) -> list[DeclarationError]:
-    """Keep one error for each place: a union complains once for each of its members."""
+    """Keep one error for each place, but each missing key."""
     first: dict[object, DeclarationError] = {}
     for error in errors:
-        first.setdefault(
-            (error.location, error.code == "unknown-key" or (error.code == "missing-key" and error.message)), error
-        )
+        first.setdefault((error.location, error.message if error.code == "missing-key" else ""), error)
     return list(first.values())

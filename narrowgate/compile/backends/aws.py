@@ -107,7 +107,9 @@ def _arn_template(text: str) -> ArnTemplate:
 
 
 def _check_level(action: str, access: Access) -> Problem | None:
-    needed = _LEVELS[iam_catalogue.access_level(action)]
+    # An action may have several levels: the highest counts.
+    levels = [_LEVELS[level.strip()] for level in iam_catalogue.access_level(action).split(",")]
+    needed = max(levels, key=_ORDER.index)
     short = action.partition(":")[2]
     if action in _PERMISSION_ACTIONS:
         needed = Access.PERMISSIONS

@@ -256,7 +256,7 @@ def compile_tool(workflow: WorkflowAccess, tool: ToolAccess, environment: Enviro
         "default_ttl": tool.ttl_seconds,
         "max_ttl": tool.max_ttl_seconds,
         "renew_statements": list(postgres.RENEW_STATEMENTS),
-        "revocation_statements": list(postgres.REVOCATION_STATEMENTS),
+        "revocation_statements": list(postgres.build_revocation_statements(group_role)),
     }
     return ToolDocuments(
         access=tool,

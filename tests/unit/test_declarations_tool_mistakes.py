@@ -1,0 +1,205 @@
+"""Each mistake in a tool has its place, its code and its words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from narrowgate.declarations import DeclarationErrors, load_environment, load_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+DOCUMENTS = "tools/documents.yaml"
+LOGS = "tools/logs.yaml"
+TICKETS = "tools/tickets.yaml"
+
+# file, what is replaced, by what, then the line, column and code of the only error, and a part of message or hint
+MISTAKES = {
+    "IAM wildcard": (DOCUMENTS, '"s3:GetObject"', '"s3:Get*"', 12, 15, "iam-wildcard", "each action"),
+    "IAM action unknown": (
+        DOCUMENTS,
+        '"s3:GetObject"',
+        '"s3:GetObjekt"',
+        12,
+        15,
+        "unknown-iam-action",
+        "did you mean `s3:GetObject`?",
+    ),
+    "IAM action in other case": (
+        DOCUMENTS,
+        '"s3:GetObject"',
+        '"s3:getobject"',
+        12,
+        15,
+        "unknown-iam-action",
+        "s3:GetObject",
+    ),
+    "IAM service unknown": (
+        DOCUMENTS,
+        '"s3:GetObject"',
+        '"s4:GetObject"',
+        12,
+        15,
+        "unknown-iam-action",
+        "no AWS service",
+    ),
+    "IAM path": (DOCUMENTS, '"s3:GetObject"', '"../services:GetObject"', 12, 15, "unknown-iam-action", ""),
+    "IAM resource of another type": (
+        DOCUMENTS,
+        "${binding.bucket}/${scope.prefix}/*",
+        "${binding.bucket}",
+        13,
+        13,
+        "iam-resource",
+        "never acts on",
+    ),
+    "IAM everything": (
+        DOCUMENTS,
+        '"arn:${env.partition}:s3:::${binding.bucket}/${scope.prefix}/*"',
+        '"*"',
+        13,
+        13,
+        "iam-resource",
+        "",
+    ),
+    "IAM understated": (DOCUMENTS, '"s3:GetObject"', '"s3:PutObject"', 12, 15, "access-understated", "say `write`"),
+    "IAM permissions understated": (
+        DOCUMENTS,
+        '"s3:GetObject"',
+        '"s3:PutObjectAcl"',
+        12,
+        15,
+        "access-understated",
+        "permissions",
+    ),
+    "condition key unknown to the action": (
+        DOCUMENTS,
+        '["s3:ListBucket"]',
+        '["s3:ListBucket", "s3:GetBucketLocation"]',
+        16,
+        29,
+        "iam-condition",
+        "GetBucketLocation",
+    ),
+    "condition operator unknown": (DOCUMENTS, "StringLike:", "StringLick:", 16, 16, "iam-condition", "StringLike"),
+    "negated condition": (DOCUMENTS, "StringLike:", "StringNotLike:", 16, 16, "iam-condition", "no accepted operator"),
+    "if-exists condition": (
+        DOCUMENTS,
+        "StringLike:",
+        "StringLikeIfExists:",
+        16,
+        16,
+        "iam-condition",
+        "no accepted operator",
+    ),
+    "unknown reference": (
+        DOCUMENTS,
+        ":::${binding.bucket}/${scope.prefix}",
+        ":::${binding.bucket}/${scope.prefx}",
+        13,
+        13,
+        "unknown-reference",
+        "did you mean `prefix`?",
+    ),
+    "reference of no kind": (
+        DOCUMENTS,
+        ":::${binding.bucket}/${scope.prefix}",
+        ":::${binding.bucket}/${user.prefix}",
+        13,
+        13,
+        "reference",
+        "kind",
+    ),
+    "IAM variable": (
+        DOCUMENTS,
+        ":::${binding.bucket}/${scope.prefix}",
+        ":::${binding.bucket}/${aws:username}",
+        13,
+        13,
+        "reference",
+        "no reference",
+    ),
+    "literal bucket": (
+        DOCUMENTS,
+        ":::${binding.bucket}/${scope.prefix}",
+        ":::acme-prod/${scope.prefix}",
+        13,
+        13,
+        "reference",
+        "bound by the environment",
+    ),
+    "bucket from the workflow": (
+        DOCUMENTS,
+        ":::${binding.bucket}/${scope.prefix}",
+        ":::${scope.prefix}/x",
+        13,
+        13,
+        "reference",
+        "bound by the environment",
+    ),
+    "literal account": (LOGS, "${env.account}", "222222222222", 13, 13, "reference", "account"),
+    "account from the workflow": (LOGS, "${env.account}", "${scope.groups}", 13, 13, "reference", "account"),
+    "no ARN": (LOGS, "arn:${env.partition}:logs", "${env.partition}:logs", 13, 13, "reference", "no ARN"),
+    "scope of no possible type": (
+        LOGS,
+        "type: array, items: {type: string}, minItems: 1",
+        "type: object",
+        6,
+        18,
+        "scope-schema",
+        "",
+    ),
+    "scope keyword unknown": (LOGS, "minItems: 1", "minitems: 1", 6, 48, "unknown-key", "minItems"),
+    "scope of mixed items": (LOGS, "items: {type: string}, ", "", 6, 11, "scope-schema", "items"),
+    "high impact understated": (TICKETS, "access: write", "access: delete", 15, 13, "impact-understated", "high"),
+    "write without privileges": (TICKETS, "        privileges: [insert]\n", "", 17, 9, "missing-key", "privileges"),
+    "read that writes": (TICKETS, "access: write", "access: read", 18, 22, "access-understated", "write"),
+    "unknown privilege": (TICKETS, "[insert]", "[truncate]", 18, 22, "unknown-value", "insert"),
+    "no columns": (TICKETS, "        columns: [tenant, title, body, status]\n", "", 17, 9, "missing-key", "columns"),
+    "table that is no identifier": (
+        TICKETS,
+        "table: tickets\n",
+        "table: 'tickets; drop table x'\n",
+        17,
+        16,
+        "identifier",
+        "",
+    ),
+    "column that is no identifier": (
+        TICKETS,
+        "[tenant, title, body, status]",
+        "[tenant, 'title)']",
+        19,
+        27,
+        "identifier",
+        "",
+    ),
+    "tool of another file": (LOGS, "tool: logs", "tool: log", 2, 7, "file-name", ""),
+    "unknown backend": (LOGS, "backend: aws", "backend: gcp", 3, 10, "unknown-value", "aws"),
+    "no grants": (
+        LOGS,
+        '      - iam: ["logs:FilterLogEvents", "logs:GetLogEvents"]\n'
+        '        on: "arn:${env.partition}:logs:${env.region}:${env.account}:log-group:${scope.groups}:*"\n',
+        "      []\n",
+        12,
+        7,
+        "wrong-type",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(MISTAKES))
+def test_a_mistake_has_its_place_code_and_words(name: str, stacks: Path, edit: Callable[[str, str, str], None]) -> None:
+    file, old, new, line, column, code, words = MISTAKES[name]
+    edit(file, old, new)
+    with pytest.raises(DeclarationErrors) as caught:
+        load_plan(stacks, load_environment(stacks, "dev"))
+    errors = caught.value.errors
+    first = next(e for e in errors if e.location.path == stacks / file)
+    assert (first.location.line, first.location.column, first.code) == (line, column, code), str(first)
+    assert words in str(first)
+    assert {e.code for e in errors} == {code}, [str(e) for e in errors]
