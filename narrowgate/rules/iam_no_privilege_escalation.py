@@ -1,0 +1,83 @@
+"""`iam-no-privilege-escalation`: no identity can turn what it may do into more.
+
+Source: the published collections that `escalation_paths` names. All policies of an identity count together, and each
+step is asked of what they allow, so a path is found however it is spelled and over however many policies it is spread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from narrowgate.rules.contexts import DIRECT_CALL, UNTAGGED, with_values
+from narrowgate.rules.escalation_paths import ACTIONS, ANY, OUT_OF_REACH, PATHS, Path, Step
+from narrowgate.rules.estate import Identity
+from narrowgate.rules.questions import Answer, find_iam_request
+from narrowgate.rules.rule import Rule, report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from narrowgate.rules.finding import Finding
+    from narrowgate.rules.settings import Settings
+
+NAME = "iam-no-privilege-escalation"
+
+_MOST_SAID = 5
+
+
+def judge(subject: Identity, settings: Settings) -> Iterator[Finding]:
+    """Yield a finding for each path that the identity's policies leave open, the first ones in full."""
+    texts = [text for arn in subject.missing if (text := settings.managed_policies.get(arn)) is not None]
+    documents = (*subject.documents, *texts)
+    if not find_iam_request(documents, ACTIONS, boundary=subject.boundary).possible:
+        return
+    found = report(NAME, subject)
+    open_paths = [
+        (path, answers) for path in PATHS if (answers := _walk(path, documents, subject.boundary)) is not None
+    ]
+    for path, answers in open_paths[:_MOST_SAID]:
+        doubt = next((answer.doubt for answer in answers if answer.doubt), "")
+        others = len(open_paths) - _MOST_SAID
+        more = f" (and {others} more ways)" if others > 0 and path is open_paths[_MOST_SAID - 1][0] else ""
+        yield found(
+            f"{subject.label} can escalate by {path.name}: it {path.gain}{doubt}{more}",
+            detail="; then ".join(f"call {answer.example}" for answer in answers) + ".",
+            fix=_fix(path),
+        )
+
+
+def _walk(path: Path, documents: tuple[str, ...], boundary: str | None) -> list[Answer] | None:
+    """Return how each step can be made, None where one can't."""
+    answers: list[Answer] = []
+    for step in path.steps:
+        answer = _try(step, documents, boundary)
+        if answer is None:
+            return None
+        answers.append(answer)
+    return answers
+
+
+def _try(step: Step, documents: tuple[str, ...], boundary: str | None) -> Answer | None:
+    base = DIRECT_CALL if step.resources is ANY else (*DIRECT_CALL, *UNTAGGED)
+    for context in step.contexts:
+        answer = find_iam_request(
+            (*documents, OUT_OF_REACH),
+            (step.action,),
+            step.resources,
+            boundary=boundary,
+            context=with_values(base, context),
+        )
+        if answer.possible:
+            return answer
+    return None
+
+
+def _fix(path: Path) -> str:
+    if path.name.startswith("iam:PassRole"):
+        return "Take iam:PassRole away, or name the one role that may be passed and the service (iam:PassedToService)."
+    if len(path.steps) > 1:
+        return f"Take one of {', '.join(step.action for step in path.steps)} away."
+    return f"Take {path.steps[0].action} away, or name the exact resources that it may reach."
+
+
+RULE = Rule(NAME, "No identity can turn its permissions into more.", (Identity,), judge)

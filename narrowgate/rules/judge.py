@@ -1,0 +1,69 @@
+"""Runs rules over facts: all at once (`judge`), or as resources arrive (`RunningJudgement`).
+
+Whatever a rule can't decide is a finding, and so is a rule that crashes: nothing gets through because of a bug here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from narrowgate.rules.estate import Estate, Subject
+from narrowgate.rules.registry import RULES
+from narrowgate.rules.rule import Rule, report
+from narrowgate.rules.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from narrowgate.rules.facts import Fact
+    from narrowgate.rules.finding import Finding
+
+
+class RunningJudgement:
+    """Judges resources one by one and remembers them, so that the second user of an identity is the one refused."""
+
+    def __init__(self, settings: Settings | None = None, rules: Sequence[Rule] = RULES) -> None:
+        self._estate = Estate()
+        self._settings = settings or Settings()
+        self._rules = rules
+
+    def add(self, at: str, facts: Iterable[Fact]) -> list[Finding]:
+        """Set what is known of the resource `at` and return what is wrong since then, each finding once."""
+        return _unique(self._judge_subjects(self._estate.put(at, facts)))
+
+    def _judge_subjects(self, subjects: Iterable[Subject]) -> Iterator[Finding]:
+        for subject in subjects:
+            yield from judge_subject(subject, self._settings, self._rules)
+
+
+def judge(facts: Iterable[Fact], settings: Settings | None = None, rules: Sequence[Rule] = RULES) -> list[Finding]:
+    """Return every finding of `rules` over `facts`, sorted, each once; an identity is judged with all its policies."""
+    estate = Estate()
+    by_place: dict[str, list[Fact]] = {}
+    for fact in facts:
+        by_place.setdefault(fact.at, []).append(fact)
+    for at, known in by_place.items():
+        estate.put(at, known)
+    found = (
+        finding for subject in estate.subjects() for finding in judge_subject(subject, settings or Settings(), rules)
+    )
+    return sorted(_unique(found))
+
+
+def judge_subject(subject: Subject, settings: Settings, rules: Sequence[Rule]) -> Iterator[Finding]:
+    """Yield the findings of all `rules` about one subject; a crash of a rule is one."""
+    for rule in rules:
+        if not isinstance(subject, rule.subjects):
+            continue
+        try:
+            yield from rule.judge(subject, settings)
+        except Exception as error:  # noqa: BLE001 - a rule's bug must refuse the resource, never let it through
+            yield report(rule.name, subject)(
+                f"the rule failed and so refuses: {type(error).__name__}: {error}",
+                detail="What the rule could not judge may allow anything.",
+                fix="Report this as a bug with the resource's inputs; until then spell the resource more simply.",
+            )
+
+
+def _unique(findings: Iterable[Finding]) -> list[Finding]:
+    return list(dict.fromkeys(findings))

@@ -1,0 +1,144 @@
+"""What rules ask `narrowgate.access`: which paths a Vault policy grants, and which requests IAM policies allow.
+
+Equal texts are parsed and asked once, since a stack of many workflows holds many equal documents. What can't be read
+or decided is answered as possible, with the doubt said, so that every rule fails closed without trying to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from narrowgate.access.iam import Policy, PolicyError, Request, find_request
+from narrowgate.access.iam import parse as parse_iam_policy
+from narrowgate.access.iam.glob import is_literal, matches
+from narrowgate.access.vault import parse as parse_vault_policy
+from narrowgate.rules.contexts import DIRECT_CALL, FixedContext, bind
+
+_CACHE = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether a request is `possible`; `request` is one, where one was worked out; `doubt` says why it is not sure."""
+
+    possible: bool
+    request: Request | None = None
+    doubt: str = ""
+
+    @property
+    def example(self) -> str:
+        """Return the request in words."""
+        if self.request is None:
+            return "no single request could be worked out, so any must be reckoned with"
+        context = {key: value for key, value in self.request.context.items() if value is not None}
+        when = " and ".join(f"{key} = {_value(value)}" for key, value in sorted(context.items()))
+        return f"{self.request.action} on {self.request.resource}" + (f" where {when}" if when else "")
+
+
+IMPOSSIBLE = Answer(possible=False)
+
+
+@lru_cache(_CACHE)
+def granted_paths(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return each path that a Vault policy grants, with its capabilities; a path that is only denied is left out.
+
+    Raises VaultPolicyError where the text is no policy.
+    """
+    policy = parse_vault_policy(text)
+    return tuple(
+        (rule.path, tuple(sorted(rule.permissions.capabilities)))
+        for rule in policy.rules
+        if rule.permissions.capabilities and not rule.permissions.denied
+    )
+
+
+def find_iam_request(
+    documents: tuple[str, ...],
+    actions: tuple[str, ...],
+    resources: tuple[str, ...] = ("*",),
+    *,
+    boundary: str | None = None,
+    context: FixedContext = DIRECT_CALL,
+) -> Answer:
+    """Look for a request of `actions` (names without wildcards) on `resources` (patterns) that the documents allow.
+
+    `context` says what some context keys are; all others are whatever makes the request possible.
+    """
+    return _find(documents, actions, resources, boundary, context)
+
+
+def read_policy(document: str) -> Policy | PolicyError:
+    """Return a parsed IAM policy, or why the text is none."""
+    return _parse(document)
+
+
+@lru_cache(_CACHE)
+def _find(
+    documents: tuple[str, ...],
+    actions: tuple[str, ...],
+    resources: tuple[str, ...],
+    boundary: str | None,
+    context: FixedContext,
+) -> Answer:
+    policies: list[Policy] = []
+    for document in documents:
+        policy = _bound(document, context)
+        if isinstance(policy, PolicyError):
+            return Answer(possible=True, doubt=f", as far as can be told: {policy}")
+        policies.append(policy)
+    asked = tuple(action for action in actions if any(_may_allow(policy, action) for policy in policies))
+    if not asked:
+        return IMPOSSIBLE
+    limit = _bound(boundary, context) if boundary is not None else None
+    if isinstance(limit, PolicyError):
+        limit = None
+    found = find_request(policies, asked, resources, limit)
+    if found.exists is None:
+        return Answer(possible=True, doubt=f", as far as can be told: {found.reason}")
+    return Answer(possible=True, request=found.request) if found.exists else IMPOSSIBLE
+
+
+@lru_cache(_CACHE)
+def _parse(document: str) -> Policy | PolicyError:
+    try:
+        return parse_iam_policy(document)
+    except PolicyError as error:
+        return error
+
+
+@lru_cache(_CACHE)
+def _bound(document: str, context: FixedContext) -> Policy | PolicyError:
+    policy = _parse(document)
+    return policy if isinstance(policy, PolicyError) else bind(policy, dict(context))
+
+
+@lru_cache(_CACHE)
+def _allowed_actions(policy: Policy) -> tuple[frozenset[str], tuple[str, ...], bool]:
+    """Return what the policy's allowing statements name: literal actions, patterns, and whether one says NotAction."""
+    literals: set[str] = set()
+    patterns: dict[str, None] = {}
+    for statement in policy.statements:
+        if statement.effect != "Allow":
+            continue
+        if statement.not_action:
+            return frozenset(), (), True
+        for pattern in statement.actions:
+            if is_literal(pattern.tokens):
+                literals.add(pattern.tokens)
+            else:
+                patterns[pattern.tokens] = None
+    return frozenset(literals), tuple(patterns), False
+
+
+def _may_allow(policy: Policy, action: str) -> bool:
+    literals, patterns, all_but = _allowed_actions(policy)
+    name = action.lower()
+    return all_but or name in literals or any(matches(tokens, name) for tokens in patterns)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)):
+        return ", ".join(map(str, value)) or "nothing"
+    return str(value)

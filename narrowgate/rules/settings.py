@@ -1,0 +1,57 @@
+"""What a team may configure of the rules, with defaults that are the strictest that the permission model allows.
+
+Settings narrow what a rule must know of an environment (its account, its broker, its caps on time); none of them
+switches off a rule against admin or sharing. This module holds values only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from narrowgate.plan import Environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Configuration of all rules. Times are in seconds.
+
+    `environment` is the environment's name, `account` its AWS account; empty where unknown: then rules that compare
+    with it judge only what they can without it. `brokers` are the ARNs that may assume tools' roles (empty: any one
+    IAM role or user of the same account). `boundary` is the ARN or name that a permissions boundary must have (empty:
+    any boundary will do). `people_mounts` are auth mounts where people log in, not agents. `managed_policies` gives
+    the text of managed policies that do not stand in the stack, by ARN. `system_identities` are IAM roles that are no
+    tool's (the broker's, the deployer's): names, never patterns.
+    """
+
+    environment: str = ""
+    account: str = ""
+    partition: str = "aws"
+    brokers: tuple[str, ...] = ()
+    boundary: str = ""
+    auth_prefix: str = "agents"
+    vault_address: str = ""
+    people_mounts: tuple[str, ...] = ("people",)
+    max_ttl_seconds: int = 3600
+    max_session_seconds: int = 28800
+    other_environments: tuple[str, ...] = ()
+    managed_policies: Mapping[str, str] = field(default_factory=dict)
+
+
+def settings_of(environment: Environment) -> Settings:
+    """Return the settings that follow from an environment's bindings."""
+    aws = environment.aws
+    return Settings(
+        environment=environment.name,
+        account=aws.account,
+        partition=aws.partition,
+        brokers=(aws.broker_arn,) if aws.broker_arn else (),
+        boundary=f"arn:{aws.partition}:iam::{aws.account}:policy/narrowgate/{environment.name}/boundary",
+        auth_prefix=environment.vault.auth_prefix,
+        vault_address=environment.vault.address,
+        max_ttl_seconds=environment.limits.max_ttl_seconds,
+        max_session_seconds=environment.limits.max_session_seconds,
+    )

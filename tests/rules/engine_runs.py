@@ -1,0 +1,91 @@
+"""Runs a program of `bad/` in the real engine, with the pack on and providers that accept everything.
+
+Not a test module: what the tests of rules share.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from rehearsal.pulumi_home import pulumi_environment, write_pulumi_home
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(__file__).resolve().parent / "bad"
+PROVIDER = Path(__file__).resolve().parent / "accepting_provider.py"
+ENVIRONMENT = """\
+config:
+  narrowgate:environment:
+    name: dev
+    aws:
+      account: "111111111111"
+      region: eu-central-1
+      broker_arn: arn:aws:iam::111111111111:user/narrowgate/dev/broker
+      external_id: narrowgate-dev
+    vault: {address: "https://vault.dev.example.com:8200"}
+    identity: {issuer: "https://idp.example.com"}
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    status: int
+    output: str
+    created: tuple[str, ...]
+
+
+class Bench:
+    """One project folder, home and backend for many runs; each run has a stack of its own."""
+
+    def __init__(self, folder: Path, engine: Path, engine_version: str) -> None:
+        self._folder = folder
+        self._engine = engine
+        self._created = folder / "created"
+        home = write_pulumi_home(folder / "home", python=Path(sys.executable), engine_version=engine_version)
+        for package in ("aws", "vault"):
+            number = version(f"pulumi-{package}")
+            plugin = home / "plugins" / f"resource-{package}-v{number}" / f"pulumi-resource-{package}"
+            command = shlex.join([sys.executable, "-u", str(PROVIDER), number, str(self._created)])
+            plugin.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        state = folder / "state"
+        state.mkdir()
+        passphrase = folder / "passphrase"
+        passphrase.write_text("not a secret: a state that lives as long as one test")
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")},
+            **pulumi_environment(home, state=state, passphrase_file=passphrase),
+            "AWS_DEFAULT_REGION": "eu-central-1",
+        }
+
+    def run(self, program: str, verb: str = "preview", *options: str) -> Run:
+        """Run `pulumi VERB` for `bad/PROGRAM` in a fresh stack."""
+        project = self._folder / f"{program}-{verb}"
+        project.mkdir()
+        self._created.write_text("")
+        (project / "Pulumi.yaml").write_text(
+            f"name: narrowgate\nmain: {PROGRAMS / program}\nstackConfigDir: .\n"
+            f"runtime:\n  name: python\n  options:\n    virtualenv: {Path(sys.executable).parent.parent}\n"
+        )
+        stack = program.replace("_", "-")
+        (project / f"Pulumi.{stack}.yaml").write_text(ENVIRONMENT)
+        self._pulumi(project, "stack", "init", stack)
+        done = self._pulumi(
+            project, verb, "--stack", stack, "--policy-pack", str(ROOT / "policies"), "--color=never", *options
+        )
+        return Run(done.returncode, done.stdout + done.stderr, tuple(self._created.read_text().split()))
+
+    def _pulumi(self, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self._engine), *arguments, "--non-interactive"],
+            cwd=cwd,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )

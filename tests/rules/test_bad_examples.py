@@ -1,0 +1,84 @@
+"""Every committed bad example is refused by the real engine, in preview, before anything exists."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from rehearsal.engine import ensure_engine
+
+sys.path.append(str(Path(__file__).resolve().parent))
+from engine_runs import PROGRAMS, Bench
+
+pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("rules-engine")]
+
+# program: (rule, the resource that is named, a part of the reason)
+REFUSED = {
+    "role_allows_everything": ("iam-role-no-admin", "demo-everything", "may do everything"),
+    "role_hides_admin_behind_a_question_mark": ("iam-role-no-admin", "demo-disguised", "iam:PutRole"),
+    "role_allows_all_but_some": ("iam-role-no-admin", "demo-notaction", "may do everything"),
+    "role_has_administrator_access": ("iam-role-no-admin", "demo-attachment", "AdministratorAccess"),
+    "role_admin_by_attached_policy": ("iam-role-no-admin", "demo-attached", "iam:AttachRolePolicy"),
+    "two_workflows_one_iam_role": ("workflow-no-shared-identity", "vault-onboarding.documents", "ng-dev-summaries"),
+    "two_workflows_one_vault_role": (
+        "workflow-no-shared-identity",
+        "policy-tool.onboarding.documents",
+        "narrowgate-aws/sts/summaries.documents",
+    ),
+    "two_workflows_by_a_wildcard_path": (
+        "workflow-no-shared-identity",
+        "policy-tool.onboarding.documents",
+        "narrowgate-aws/sts/summaries.documents",
+    ),
+    "two_logins_one_agent": ("workflow-no-shared-identity", "onboarding-login", "agent:summaries"),
+    "login_without_bound_claims": ("workflow-no-shared-identity", "onboarding-login", "names no agent"),
+    "login_with_a_wildcard_claim": ("workflow-no-shared-identity", "onboarding-login", "/act/sub=agent:*"),
+    "group_with_policies": ("workflow-no-shared-identity", "demo-group", "tool.summaries.documents"),
+    "unknown_policy_document": ("document-known", "demo-document", "is not known"),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    engine = ensure_engine(print)
+    return Bench(tmp_path_factory.mktemp("engine"), engine.path, engine.version)
+
+
+def test_every_program_is_tested() -> None:
+    programs = {path.parent.name for path in PROGRAMS.glob("*/__main__.py")}
+    assert programs == REFUSED.keys() | {"compliant"}
+
+
+def test_compliant_programs_pass(bench: Bench) -> None:
+    run = bench.run("compliant", "up", "--yes")
+    assert run.status == 0, run.output
+    assert len(run.created) == 12
+
+
+@pytest.mark.parametrize("program", REFUSED)
+def test_preview_refuses(bench: Bench, program: str) -> None:
+    rule, resource, reason = REFUSED[program]
+    run = bench.run(program)
+    assert run.status != 0, run.output
+    assert rule in run.output
+    assert resource in run.output
+    assert reason in run.output
+    assert "Traceback" not in run.output
+    assert run.created == ()
+
+
+@pytest.mark.parametrize(
+    ("program", "second"),
+    [
+        ("two_workflows_one_iam_role", "vault-onboarding.documents"),
+        ("two_workflows_one_vault_role", "policy-tool.onboarding.documents"),
+        ("two_logins_one_agent", "onboarding-login"),
+    ],
+)
+def test_second_user_is_never_created_without_a_preview(bench: Bench, program: str, second: str) -> None:
+    run = bench.run(program, "up", "--yes", "--skip-preview")
+    assert run.status != 0, run.output
+    assert "workflow-no-shared-identity" in run.output
+    assert not [urn for urn in run.created if urn.endswith(f"::{second}")]
