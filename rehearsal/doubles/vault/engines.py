@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rehearsal.doubles.vault.mounts import configured_mount
+from rehearsal.doubles.vault.mounts import ConfiguredMount, configured_mount
 from rehearsal.doubles.vault.settings import Fields, settings_type
 
 if TYPE_CHECKING:
@@ -14,26 +14,28 @@ if TYPE_CHECKING:
     from rehearsal.doubles.wire import Values
 
 AWS_BACKEND: Final[ResourceType[Vault]] = configured_mount(
-    "sys/mounts",
-    "{path}/config/root",
-    Fields(
-        {
-            "accessKey": "",
-            "iamEndpoint": "",
-            "identityTokenAudience": "",
-            "identityTokenTtl": 0,
-            "maxRetries": -1,
-            "region": "",
-            "roleArn": "",
-            "secretKey": "",
-            "stsEndpoint": "",
-            "stsFallbackEndpoints": [],
-            "stsFallbackRegions": [],
-            "stsRegion": "",
-            "usernameTemplate": "",
-        }
+    ConfiguredMount(
+        "sys/mounts",
+        "{path}/config/root",
+        kind="aws",
+        fields=Fields(
+            {
+                "accessKey": "",
+                "iamEndpoint": "",
+                "identityTokenAudience": "",
+                "identityTokenTtl": 0,
+                "maxRetries": -1,
+                "region": "",
+                "roleArn": "",
+                "secretKey": "",
+                "stsEndpoint": "",
+                "stsFallbackEndpoints": [],
+                "stsFallbackRegions": [],
+                "stsRegion": "",
+                "usernameTemplate": "",
+            }
+        ),
     ),
-    kind="aws",
     defaults={"path": "aws"},
     secrets=frozenset({"accessKey", "secretKey"}),
     provider_only=frozenset({"disableRemount"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rehearsal.doubles.vault.mounts import AUTH, configured_mount
+from rehearsal.doubles.vault.mounts import AUTH, ConfiguredMount, configured_mount
 from rehearsal.doubles.vault.settings import Fields, Translation, settings_type
 
 if TYPE_CHECKING:
@@ -28,27 +28,29 @@ def same_keys(one: list[str], other: list[str]) -> bool:
 
 
 JWT_BACKEND: Final[ResourceType[Vault]] = configured_mount(
-    AUTH,
-    "auth/{path}/config",
-    Fields(
-        {
-            "boundIssuer": "",
-            "defaultRole": "",
-            "jwksCaPem": "",
-            "jwksUrl": "",
-            "jwtSupportedAlgs": [],
-            "jwtValidationPubkeys": [],
-            "namespaceInState": True,
-            "oidcClientId": "",
-            "oidcClientSecret": "",
-            "oidcDiscoveryCaPem": "",
-            "oidcDiscoveryUrl": "",
-            "oidcResponseMode": "",
-            "oidcResponseTypes": [],
-            "providerConfig": {},
-        }
+    ConfiguredMount(
+        AUTH,
+        "auth/{path}/config",
+        kind="jwt",
+        fields=Fields(
+            {
+                "boundIssuer": "",
+                "defaultRole": "",
+                "jwksCaPem": "",
+                "jwksUrl": "",
+                "jwtSupportedAlgs": [],
+                "jwtValidationPubkeys": [],
+                "namespaceInState": True,
+                "oidcClientId": "",
+                "oidcClientSecret": "",
+                "oidcDiscoveryCaPem": "",
+                "oidcDiscoveryUrl": "",
+                "oidcResponseMode": "",
+                "oidcResponseTypes": [],
+                "providerConfig": {},
+            }
+        ),
     ),
-    kind="jwt",
     defaults={"path": "jwt", "type": "jwt"},
     secrets=frozenset({"oidcClientSecret"}),
     provider_only=frozenset({"disableRemount"}),

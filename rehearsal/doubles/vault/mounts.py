@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import hvac
@@ -138,72 +139,92 @@ MOUNT: Final[ResourceType[Vault]] = ResourceType(
 )
 
 
-def configured_mount(  # noqa: PLR0913 -- the columns of a table
-    prefix: str,
-    config: str,
-    fields: Fields,
+@dataclass(frozen=True, slots=True)
+class ConfiguredMount:
+    """A mount and its configuration in one resource, as the SDK has them.
+
+    `prefix` is `sys/mounts`, or `sys/auth` where the tunable settings are a block of their own; `config` is the API
+    path of the mount's configuration, with a place for its path; `kind` is its type where the program names none.
+    """
+
+    prefix: str
+    config: str
+    fields: Fields
+    kind: str
+
+    @property
+    def tunable(self) -> Fields:
+        """Return what can be tuned outside the block `tune`."""
+        return DESCRIPTION if self.prefix == AUTH else TUNABLE
+
+    @property
+    def block(self) -> frozenset[str]:
+        """Return the block of tunable settings, where there is one."""
+        return frozenset({"tune"}) if self.prefix == AUTH else frozenset()
+
+    def create(self, vault: Vault, inputs: Values) -> tuple[str, Values]:
+        """Make the mount and configure it; where the configuration is refused, the mount does not stay."""
+        path = inputs["path"].strip("/")
+        accessor = enable_mount(vault, f"{self.prefix}/{path}", {"type": self.kind, **inputs})
+        try:
+            self._configure(vault, path, {}, inputs)
+        except hvac.exceptions.VaultError:
+            vault.delete(f"{self.prefix}/{path}")  # else the next run would find a mount that is in nobody's state
+            raise
+        return path, {"accessor": accessor}
+
+    def read(self, vault: Vault, path: str) -> Live | None:
+        """Read the mount and its configuration."""
+        mount = read_mount(vault, f"{self.prefix}/{path}")
+        if mount is None:
+            return None
+        data = vault.read(self.config.format(path=path)) or {}
+        inputs = {"path": path, **mount_inputs(mount, self.tunable), **self.fields.decode(data)}
+        if self.block:
+            inputs["tune"] = TUNE_BLOCK.decode(mount.get("config", {}))
+        return Live(inputs, {"accessor": mount["accessor"]})
+
+    def update(self, vault: Vault, path: str, old: Values, new: Values) -> Values:
+        """Tune the mount and configure it."""
+        tune_mount(vault, f"{self.prefix}/{path}", old, new)
+        self._configure(vault, path, old, new)
+        return {}
+
+    def delete(self, vault: Vault, path: str, _state: Values) -> None:
+        """Delete the mount and all in it."""
+        vault.delete(f"{self.prefix}/{path}")
+
+    def _configure(self, vault: Vault, path: str, old: Values, new: Values) -> None:
+        data = self.fields.encode(old, new)
+        if data:
+            vault.write(self.config.format(path=path), data)
+        if "tune" in new or "tune" in old:
+            tune = TUNE_BLOCK.encode(old.get("tune") or {}, new.get("tune") or {})
+            vault.write(f"{self.prefix}/{path}/tune", tune)
+
+
+def configured_mount(
+    mount: ConfiguredMount,
     *,
-    kind: str,
     defaults: Mapping[str, Any],
     secrets: frozenset[str] = frozenset(),
     provider_only: frozenset[str] = frozenset(),
     equal: Mapping[str, Callable[[Any, Any], bool]] | None = None,
 ) -> ResourceType[Vault]:
-    """Return the type of a mount and its configuration in one resource, as the SDK has them.
-
-    `prefix` is `sys/mounts`, or `sys/auth` where the tunable settings are a block of their own; `config` is the API
-    path of the mount's configuration, with a place for its path; `kind` is its type where the program names none.
-    """
-    tunable, block = (DESCRIPTION, frozenset({"tune"})) if prefix == AUTH else (TUNABLE, frozenset())
-
-    def create(vault: Vault, inputs: Values) -> tuple[str, Values]:
-        path = inputs["path"].strip("/")
-        accessor = enable_mount(vault, f"{prefix}/{path}", {"type": kind, **inputs})
-        try:
-            _configure(vault, path, {}, inputs)
-        except hvac.exceptions.VaultError:
-            vault.delete(f"{prefix}/{path}")  # else the next run would find a mount that is in nobody's state
-            raise
-        return path, {"accessor": accessor}
-
-    def read(vault: Vault, path: str) -> Live | None:
-        mount = read_mount(vault, f"{prefix}/{path}")
-        if mount is None:
-            return None
-        data = vault.read(config.format(path=path)) or {}
-        inputs = {"path": path, **mount_inputs(mount, tunable), **fields.decode(data)}
-        if prefix == AUTH:
-            inputs["tune"] = TUNE_BLOCK.decode(mount.get("config", {}))
-        return Live(inputs, {"accessor": mount["accessor"]})
-
-    def update(vault: Vault, path: str, old: Values, new: Values) -> Values:
-        tune_mount(vault, f"{prefix}/{path}", old, new)
-        _configure(vault, path, old, new)
-        return {}
-
-    def delete(vault: Vault, path: str, _state: Values) -> None:
-        vault.delete(f"{prefix}/{path}")
-
-    def _configure(vault: Vault, path: str, old: Values, new: Values) -> None:
-        data = fields.encode(old, new)
-        if data:
-            vault.write(config.format(path=path), data)
-        if "tune" in new or "tune" in old:
-            tune = TUNE_BLOCK.encode(old.get("tune") or {}, new.get("tune") or {})
-            vault.write(f"{prefix}/{path}/tune", tune)
-
+    """Return the type of `mount`; `provider_only` are properties that say how, not what, and change nothing here."""
+    settable = frozenset({*FIXED.absent, *mount.tunable.absent, *mount.fields.absent, *mount.block})
     return ResourceType(
-        create=create,
-        read=read,
-        update=update,
-        delete=delete,
+        create=mount.create,
+        read=mount.read,
+        update=mount.update,
+        delete=mount.delete,
         required=frozenset({"path"}),
         replace=frozenset({"path", *FIXED.absent}),
         identity=frozenset({"path"}),
         computed=frozenset({"accessor"}),
-        known=frozenset({"path", *FIXED.absent, *tunable.absent, *fields.absent, *block}) | provider_only,
-        absent={**FIXED.absent, **tunable.absent, **fields.absent, "type": kind},
-        only_if_set=block,
+        known=settable | {"path"} | provider_only,
+        absent={**FIXED.absent, **mount.tunable.absent, **mount.fields.absent, "type": mount.kind},
+        only_if_set=mount.block,
         equal={"tune": same_tune, **(equal or {})},
         secrets=secrets,
         defaults=defaults,
