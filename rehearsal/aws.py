@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import functools
 import io
 import json
 import os
@@ -16,7 +17,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import botocore.session
 import requests
 from botocore.config import Config
@@ -162,16 +162,22 @@ def _operator_header(layout: Layout) -> dict[str, str]:
     return {OPERATOR_HEADER: read_secret(_secret_file(layout))}
 
 
-def open_client(layout: Layout, service: str, key: AccessKey) -> Any:  # noqa: ANN401 - boto3 makes clients at run time
-    """Return a boto3 client of `service` that carries `key`, untouched by the caller's own AWS settings."""
-    session = boto3.Session(
+@functools.cache
+def _open_botocore() -> botocore.session.Session:
+    """Return a botocore session that knows none of the user's own settings; it is shared, to load models once."""
+    return botocore.session.Session(session_vars=NO_USER_SETTINGS)
+
+
+def open_client(layout: Layout, service: str, key: AccessKey) -> Any:  # noqa: ANN401 - botocore makes clients at run time
+    """Return a client of `service` that carries `key`, untouched by the caller's own AWS settings."""
+    return _open_botocore().create_client(
+        service,
+        region_name=REGION,
+        endpoint_url=get_endpoint(layout),
         aws_access_key_id=key.id,
         aws_secret_access_key=key.secret,
-        region_name=REGION,
-        botocore_session=botocore.session.Session(session_vars=NO_USER_SETTINGS),
+        config=CLIENT_CONFIG,
     )
-    client: Any = session.client(service, endpoint_url=get_endpoint(layout), config=CLIENT_CONFIG)  # type: ignore[call-overload]  # the service is no literal
-    return client
 
 
 def _open_root_client(layout: Layout, service: str) -> Any:  # noqa: ANN401 - as above

@@ -86,28 +86,31 @@ class Layer:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request or pass it on; record it either way, but for the operator's own health checks."""
+        """Refuse the request or pass it on; it is recorded before its caller gets the answer's end."""
         body = await _read_body(receive)
         if body is None:
             await _send_refusal(send, TOO_LARGE, "")
             return
         request = read_request(scope, body, self._secret)
         identity = identify(request.access_key)
-        refusal = judge(request)
-        if refusal is not None:
-            outcome = await _send_refusal(send, refusal, request.call.service)
-        else:
-            outcome = await self._pass_on(scope, body, receive, send)
-        if not (request.operator and _is_admin(request.call.path)):
+
+        def finish(outcome: Outcome) -> None:
+            if request.operator and _is_admin(request.call.path):
+                return  # the operator's own health checks
             event = build_event(request.call, identity, outcome, dt.datetime.now(dt.UTC))
             self._record(event)
             if not read_error(outcome)[0] and not event["readOnly"]:
                 self._schedule_save()
 
-    async def _pass_on(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> Outcome:
-        """Let MiniStack answer, and return what it answered."""
+        refusal = judge(request)
+        if refusal is None:
+            await self._pass_on(scope, body, receive, watch_answer(send, finish))
+        else:
+            await _send_refusal(watch_answer(send, finish), refusal, request.call.service)
+
+    async def _pass_on(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        """Let MiniStack answer the request, whose body was read already."""
         unread = True
-        status, headers, kept = 0, {}, bytearray()
 
         async def replay() -> MutableMapping[str, Any]:
             nonlocal unread
@@ -116,18 +119,9 @@ class Layer:
                 return {"type": "http.request", "body": body, "more_body": False}
             return await receive()
 
-        async def watch(message: MutableMapping[str, Any]) -> None:
-            nonlocal status, headers
-            if message["type"] == "http.response.start":
-                status, headers = message["status"], _join_headers(message.get("headers", []))
-            elif message["type"] == "http.response.body" and len(kept) < KEPT_RESPONSE_BYTES:
-                kept.extend(message.get("body", b""))
-            await send(message)
-
         own = OPERATOR_HEADER.encode()
         passed = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name.lower() != own]}
-        await self._app(passed, replay, watch)
-        return Outcome(status, headers, bytes(kept))
+        await self._app(passed, replay, send)
 
     def _schedule_save(self) -> None:
         """Persist soon; the calls of the next moment share one writing."""
@@ -138,6 +132,24 @@ class Layer:
         await asyncio.sleep(SAVE_AFTER_SECONDS)
         self._saving = None  # A call that comes while this one writes must be written again
         self._save()
+
+
+def watch_answer(send: Send, finish: Callable[[Outcome], None]) -> Send:
+    """Return a `send` that calls `finish` with the whole answer just before its last part goes out."""
+    status, headers, kept = 0, {}, bytearray()
+
+    async def watched(message: MutableMapping[str, Any]) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], _join_headers(message.get("headers", []))
+        elif message["type"] == "http.response.body":
+            if len(kept) < KEPT_RESPONSE_BYTES:
+                kept.extend(message.get("body", b""))
+            if not message.get("more_body", False):
+                finish(Outcome(status, headers, bytes(kept)))
+        await send(message)
+
+    return watched
 
 
 NOT_LOCAL = Refusal(403, "AccessDenied", "the rehearsal answers on 127.0.0.1 and localhost only")
@@ -226,8 +238,8 @@ def _is_admin(path: str) -> bool:
     return path.startswith(ADMIN_PREFIXES) or path in ADMIN_PATHS
 
 
-async def _send_refusal(send: Send, refusal: Refusal, service: str) -> Outcome:
-    """Answer in the form that the service's clients understand, and return that answer."""
+async def _send_refusal(send: Send, refusal: Refusal, service: str) -> None:
+    """Answer in the form that the service's clients understand."""
     if service == "logs":
         kind, text = "application/x-amz-json-1.1", json.dumps({"__type": refusal.code, "message": refusal.message})
     else:
@@ -237,7 +249,6 @@ async def _send_refusal(send: Send, refusal: Refusal, service: str) -> Outcome:
     headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-    return Outcome(refusal.status, {}, body)
 
 
 def identify(access_key: str) -> Identity:

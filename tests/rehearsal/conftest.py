@@ -1,0 +1,46 @@
+"""Rehearsals for tests: each worker that needs one starts its own, and ends every process of it at the end.
+
+`rehearsal` is the whole deployed system, from a copy of `stacks` that tests may edit; `servers` is the servers only.
+Tests that share one run in one worker, one after the other, so whoever breaks something must mend it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rehearsal.layout import CHECKOUT
+from rehearsal.live import open_rehearsal
+from rehearsal.steps import SERVERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rehearsal.live import LiveRehearsal
+
+SHARED = ("rehearsal", "servers")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in SHARED:
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.rehearsal)
+                item.add_marker(pytest.mark.xdist_group(fixture))
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRehearsal]:
+    with open_rehearsal(tmp_path_factory.mktemp("servers") / "state", steps=SERVERS) as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRehearsal]:
+    folder = tmp_path_factory.mktemp("rehearsal")
+    stacks = folder / "stacks"
+    shutil.copytree(CHECKOUT / "stacks", stacks, ignore=shutil.ignore_patterns("__pycache__"))
+    with open_rehearsal(folder / "state", stacks=stacks) as live:
+        yield live
