@@ -8,6 +8,7 @@ Must not talk to a server.
 from __future__ import annotations
 
 from narrowgate.access.vault.acl import AccessList, MergedRule
+from narrowgate.access.vault.comparison import Comparison, Search, Witness, compare, effective, find_request
 from narrowgate.access.vault.decision import Decision, Reason, access_list, capabilities, decide, evaluate
 from narrowgate.access.vault.errors import VaultPolicyError, VaultPolicySyntaxError, VaultRequestError
 from narrowgate.access.vault.parsing import parse
@@ -15,6 +16,7 @@ from narrowgate.access.vault.policy import ControlGroup, Factor, Permissions, Po
 
 __all__ = [
     "AccessList",
+    "Comparison",
     "ControlGroup",
     "Decision",
     "Factor",
@@ -23,13 +25,18 @@ __all__ = [
     "Policy",
     "Reason",
     "Rule",
+    "Search",
     "Server",
     "VaultPolicyError",
     "VaultPolicySyntaxError",
     "VaultRequestError",
+    "Witness",
     "access_list",
     "capabilities",
+    "compare",
     "decide",
+    "effective",
     "evaluate",
+    "find_request",
     "parse",
 ]

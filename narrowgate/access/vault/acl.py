@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from narrowgate.access.vault.errors import VaultPolicyError
 from narrowgate.access.vault.policy import Permissions, Policy, Rule, Server
-from narrowgate.access.vault.templates import fill
+from narrowgate.access.vault.templates import Filled, fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -144,31 +144,24 @@ class AccessList:
 
 
 def in_token_order(policies: Iterable[Policy]) -> list[Policy]:
-    """Return the policies as a token holds them: sorted by name, each name once.
+    """Return the policies as a token holds them: sorted by name.
 
     The order matters: of the control groups written for one path, the first alone counts.
     """
-    unique: dict[str, Policy] = {}
-    unnamed: list[Policy] = []
-    for policy in policies:
-        if policy.name:
-            unique.setdefault(policy.name, policy)
-        else:
-            unnamed.append(policy)
-    return [*unnamed, *(unique[name] for name in sorted(unique))]
+    return sorted(policies, key=lambda policy: policy.name)
 
 
 def merge(
     policies: Iterable[Policy],
-    identity: Mapping[str, str],
+    identity: Mapping[str, str] | None,
     *,
     now: datetime | None = None,
     server: Server = Server.ANY,
 ) -> AccessList:
     """Return the access list of a token with these policies, in the order given.
 
-    `identity` is as `templates.normalize_identity` returns it. Raises VaultPolicyError where the server refuses the
-    set as a whole (`root` beside another policy).
+    `identity` is as `templates.normalize_identity` returns it; None leaves the templates in the paths. Raises
+    VaultPolicyError where the server refuses the set as a whole (`root` beside another policy).
     """
     listed = list(policies)
     if any(policy.is_root for policy in listed):
@@ -182,7 +175,7 @@ def merge(
         for rule in policy.rules:
             if rule.expiration is not None and rule.expiration < moment:
                 continue
-            filled = fill(rule.path, identity)
+            filled = Filled(rule.path) if identity is None else fill(rule.path, identity)
             if filled.blocked:
                 return AccessList(blocked=f"{rule}: {filled.blocked}", server=server)
             if not filled.dropped:

@@ -7,7 +7,7 @@ request, since it would widen the path. Must not look anything up: callers give 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Identity = Mapping[str, str]
 
 _DIRECTIVE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-_BLOCKED = frozenset("/*+")
+BLOCKED = frozenset("/*+")
 _ALLOWED_EMPTY = re.compile(
     r"identity\.(?:entity|entity\.aliases\.[^.]*|groups\.(?:ids|names)\.[^.]*)\.(?:custom_)?metadata\..*"
 )
@@ -53,6 +53,11 @@ def normalize_identity(identity: Identity | None) -> dict[str, str]:
     }
 
 
+def may_be_empty(selector: str) -> bool:
+    """Tell whether an empty value fills the template (metadata only); an empty id or name drops the rule."""
+    return _ALLOWED_EMPTY.fullmatch(selector) is not None
+
+
 def fill(path: str, identity: Identity) -> Filled:
     """Return the path for an identity (as `normalize_identity` gives it)."""
     if "{{" not in path:
@@ -62,9 +67,9 @@ def fill(path: str, identity: Identity) -> Filled:
     for match in _DIRECTIVE.finditer(path):
         selector = match.group(1).strip()
         value = identity.get(selector)
-        if value is None or (value == "" and not _ALLOWED_EMPTY.fullmatch(selector)):
+        if value is None or (value == "" and not may_be_empty(selector)):
             return Filled(dropped=True)
-        bad = sorted(_BLOCKED & set(value))
+        bad = sorted(BLOCKED & set(value))
         if bad:
             return Filled(blocked=f"{{{{{selector}}}}} holds {bad[0]!r}")
         pieces += [path[at : match.start()], value]
@@ -72,6 +77,6 @@ def fill(path: str, identity: Identity) -> Filled:
     return Filled("".join([*pieces, path[at:]]))
 
 
-def all_selectors(policies: list[Policy]) -> list[str]:
+def all_selectors(policies: Sequence[Policy]) -> list[str]:
     """Return every selector that the policies' paths use, sorted, once each."""
     return sorted({name for policy in policies for rule in policy.rules for name in selectors(rule.path)})
