@@ -102,9 +102,13 @@ SELECT c.relkind::text, pg_catalog.pg_get_userbyid(c.relowner),
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s"""
 
+# The deployer is in the group too, as its maker: a login of the broker's is one that the broker put there.
 LOGINS = """
-SELECT r.rolname FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.member
-WHERE m.roleid = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = %s) AND r.rolcanlogin AND r.rolname <> %s
+SELECT r.rolname
+FROM pg_catalog.pg_auth_members m
+JOIN pg_catalog.pg_roles r ON r.oid = m.member
+WHERE m.roleid = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = %(group)s)
+  AND m.grantor = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = %(broker)s)
 ORDER BY 1"""
 
 LISTS = {
@@ -166,5 +170,5 @@ def read_relation(connection: psycopg.Connection, schema: str, name: str) -> tup
 
 
 def list_logins(connection: psycopg.Connection, group: str, broker: str) -> list[str]:
-    """Return the logins that stand in `group` now."""
-    return [row[0] for row in connection.execute(LOGINS, (group, broker)).fetchall()]
+    """Return the logins that the broker has made in `group` and that are still there."""
+    return [row[0] for row in connection.execute(LOGINS, {"group": group, "broker": broker}).fetchall()]

@@ -144,52 +144,54 @@ def _deploy_once(connection: psycopg.Connection, inputs: dict[str, Any]) -> Obse
     if refusals := _find_refusals(connection, inputs):
         raise PostgresRefusedError(" ".join(refusals))
     create, admit = build_role_statements(group, broker)
-    if read_role(connection, group) is None:
+    existing = read_group(connection, group, broker, [])
+    if existing is not None:
+        _strip(connection, group, existing)
+        if _find_strangers(existing, broker, connection.info.user):
+            # Who granted a membership must revoke it; the role's end ends them all, its living logins' too.
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(group)))
+            existing = None
+    if existing is None:
         _execute(connection, create)
         connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(group), GROUP_COMMENT))
-    else:
-        _strip(connection, group, broker)
     for schema, table in sorted({(entry["schema"], entry["table"]) for entry in inputs["tables"]}):
         _bind_rows(connection, schema, table)
     _execute(connection, *build_grant_statements(group, inputs["tables"], inputs["functions"]), admit)
     observed = _observe(connection, inputs)
     if observed is None:  # pragma: no cover - it was made above
         raise PostgresFailedError(f"the group role {group} is not there after it was made")
-    _prove(observed, inputs)
+    _prove(observed, inputs, connection.info.user)
     return observed
 
 
 def _remove_once(connection: psycopg.Connection, inputs: dict[str, Any]) -> None:
     group, broker = inputs["group"], inputs["broker"]
-    role = read_role(connection, group)
-    if role is None:
+    existing = read_group(connection, group, broker, [])
+    if existing is None:
         return
-    if role["comment"] != GROUP_COMMENT:
+    if existing["role"]["comment"] != GROUP_COMMENT:
         raise PostgresRefusedError(f"a role {group} exists that Narrowgate did not make; it is left alone.")
-    _strip(connection, group, broker)
+    _strip(connection, group, existing)
     if read_role(connection, broker) is not None:
         connection.execute(sql.SQL("REVOKE {} FROM {} CASCADE").format(sql.Identifier(group), sql.Identifier(broker)))
     connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(group)))
 
 
-def _strip(connection: psycopg.Connection, group: str, broker: str) -> None:
-    """Take everything from the group role: grants and policies (whoever made them), settings, strangers in it."""
+def _strip(connection: psycopg.Connection, group: str, observed: Observed) -> None:
+    """Take everything from the group role: grants and policies, declared or not, and settings."""
     name = sql.Identifier(group)
+    # One privilege at a time: PostgreSQL then picks the role that granted it. For ALL, as in DROP OWNED, it picks the
+    # role that could grant most, and what another one granted stays.
+    for schema, privilege, _ in observed["schemas"]:
+        _revoke(connection, privilege, sql.SQL("SCHEMA {}").format(sql.Identifier(schema)), name)
+    for schema, relation, privilege, _ in observed["relations"]:
+        _revoke(connection, privilege, sql.SQL("{}").format(sql.Identifier(schema, relation)), name)
+    for schema, function, arguments, privilege, _ in observed["functions"]:
+        signature = sql.SQL("FUNCTION {}({})").format(sql.Identifier(schema, function), sql.SQL(arguments))
+        _revoke(connection, privilege, signature, name)
     connection.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
     connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(name))
-    observed = read_group(connection, group, broker, []) or {}
-    own_name = connection.info.user
-    for member, _admin, inherit, can_set, grantor in observed.get("members", []):
-        if member == broker or (member == own_name and not inherit and not can_set):
-            continue
-        connection.execute(
-            sql.SQL("REVOKE {} FROM {} GRANTED BY {} CASCADE").format(
-                name, sql.Identifier(member), sql.Identifier(grantor)
-            )
-        )
-    for other in observed.get("member_of", []):
-        connection.execute(sql.SQL("REVOKE {} FROM {} CASCADE").format(sql.Identifier(other[0]), name))
-    # DROP OWNED finds every grant and policy, declared or not; it needs the role's privileges for a moment.
+    # DROP OWNED finds every grant and policy; it needs the role's privileges for a moment.
     holds = connection.execute("SELECT pg_catalog.pg_has_role(%s, 'USAGE')", (group,)).fetchone()
     borrowed = holds is None or not holds[0]
     if borrowed:
@@ -197,6 +199,24 @@ def _strip(connection: psycopg.Connection, group: str, broker: str) -> None:
     connection.execute(sql.SQL("DROP OWNED BY {}").format(name))
     if borrowed:
         connection.execute(sql.SQL("REVOKE {} FROM CURRENT_USER GRANTED BY CURRENT_USER").format(name))
+
+
+def _revoke(connection: psycopg.Connection, privilege: str, thing: sql.Composed, group: sql.Identifier) -> None:
+    """Revoke one privilege; its name and the thing's come from the catalogs."""
+    connection.execute(sql.SQL("REVOKE {} ON {} FROM {}").format(sql.SQL(privilege), thing, group))
+
+
+def _find_strangers(observed: Observed, broker: str, deployer: str) -> list[str]:
+    """Return who stands in the group and should not, and what the group stands in.
+
+    Expected are the broker and the group's maker, both with ADMIN OPTION alone; the broker's logins are not listed.
+    """
+    strangers = [
+        f"{member} is in the group"
+        for member, admin, inherit, can_set, _grantor in observed["members"]
+        if member not in (broker, deployer) or (admin, inherit, can_set) != (True, False, False)
+    ]
+    return [*strangers, *(f"the group is in {role}" for (role,) in observed["member_of"])]
 
 
 def _bind_rows(connection: psycopg.Connection, schema: str, table: str) -> None:
@@ -253,7 +273,7 @@ def _observe(connection: psycopg.Connection, inputs: dict[str, Any]) -> Observed
     return observed
 
 
-def _prove(observed: Observed, inputs: dict[str, Any]) -> None:
+def _prove(observed: Observed, inputs: dict[str, Any], deployer: str) -> None:
     """Compare what the catalogs say with what was declared: a GRANT without the right to grant is only a warning.
 
     Raises:
@@ -273,7 +293,7 @@ def _prove(observed: Observed, inputs: dict[str, Any]) -> None:
         *(f"missing: {' '.join(map(str, row[:-1]))}" for row in sorted(wanted - found, key=str)),
         *(f"not declared: {' '.join(map(str, row[:-1]))}" for row in sorted(found - wanted, key=str)),
         *(f"row security is not on: {row[0]}.{row[1]}" for row in observed["row_security"] if row[2:] != [True, True]),
-        *(f"the group is a member of {row[0]}" for row in observed["member_of"]),
+        *_find_strangers(observed, inputs["broker"], deployer),
         *(row[0] for row in observed["widened"]),
     ]
     if problems:
@@ -284,5 +304,6 @@ def _prove(observed: Observed, inputs: dict[str, Any]) -> None:
 
 def _one_line(error: psycopg.Error) -> str:
     """Return PostgreSQL's own words and its SQLSTATE; they hold no password."""
-    text = error.diag.message_primary or " ".join(str(error).split())
+    parts = (error.diag.message_primary, error.diag.message_detail)
+    text = " ".join(" ".join(part for part in parts if part).split()) or " ".join(str(error).split())
     return f"{text} ({error.sqlstate})" if error.sqlstate else text

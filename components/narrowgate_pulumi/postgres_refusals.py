@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 TABLE_KINDS = {"r", "p"}
 KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table", "S": "a sequence"}
 POLICY_COMMANDS = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE", "*": "ALL"}
-DANGEROUS = ("login", "superuser", "bypassrls", "createrole", "createdb", "replication")
+# Only a superuser can take these from a role.
+DANGEROUS = ("superuser", "bypassrls", "createrole", "createdb", "replication")
 GROUP_COMMENT = "narrowgate: group role of one workflow's tool"
 
 # A user's schema: not PostgreSQL's own, and not another session's temporary one.
