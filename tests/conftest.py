@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[1]
+# Two busy cores make any single example slow; a hanging one ends with the test run.
+settings.register_profile("narrowgate", deadline=None)
+settings.load_profile("narrowgate")
+
 GOLDEN = ROOT / "tests" / "golden" / "files"
 
 

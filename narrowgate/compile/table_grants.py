@@ -11,12 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.compile.errors import CompileError
-from narrowgate.plan import RowPredicate, TableGrant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-Rows = tuple[RowPredicate, ...]
+    from narrowgate.plan import RowPredicate, TableGrant
+
+Value = str | int | bool
+# One alternative: columns with their values, sorted. Each value goes with its type's name, since Python's True is 1.
+Rows = tuple[tuple[str, tuple[tuple[str, Value], ...]], ...]
 _ALL_COLUMNS: Final = ""
 
 
@@ -55,30 +58,27 @@ def _join(key: tuple[str, str, str], parts: list[tuple[tuple[str, ...], Rows]]) 
         "table": table,
         "privilege": privilege,
         "columns": sorted(column for column in by_column if column != _ALL_COLUMNS),
-        "rows": [{p.column: list(p.values) for p in rows} for rows in sorted(union, key=_order)],
+        "rows": [
+            {column: [value for _, value in values] for column, values in rows} for rows in sorted(union, key=_order)
+        ],
     }
 
 
-def normalize(rows: Rows) -> Rows:
+def normalize(predicates: Iterable[RowPredicate]) -> Rows:
     """Return predicates sorted by column, values sorted and unique; two predicates on one column are refused."""
-    columns = [predicate.column for predicate in rows]
-    if len(set(columns)) != len(columns):
-        raise CompileError(f"two predicates on one column in {columns}")
-    sorted_rows = sorted(rows, key=lambda predicate: predicate.column)
-    return tuple(RowPredicate(p.column, tuple(sorted(set(p.values), key=_value_order))) for p in sorted_rows)
+    columns: dict[str, tuple[tuple[str, Value], ...]] = {}
+    for predicate in predicates:
+        if predicate.column in columns:
+            raise CompileError(f"two predicates on one column, {predicate.column}")
+        typed = {(type(value).__name__, value) for value in predicate.values}
+        columns[predicate.column] = tuple(sorted(typed, key=lambda pair: (pair[0], str(pair[1]))))
+    return tuple(sorted(columns.items()))
 
 
 def rows_within(inner: Rows, outer: Rows) -> bool:
     """Return whether every row that matches `inner` matches `outer`; False where that cannot be told."""
-    known: Mapping[str, RowPredicate] = {predicate.column: predicate for predicate in inner}
-    return all(
-        predicate.column in known and _typed(known[predicate.column]) <= _typed(predicate) for predicate in outer
-    )
-
-
-def _typed(predicate: RowPredicate) -> set[tuple[str, str | int | bool]]:
-    # True == 1 in Python, but not in SQL.
-    return {(type(value).__name__, value) for value in predicate.values}
+    known = dict(inner)
+    return all(column in known and set(known[column]) <= set(values) for column, values in outer)
 
 
 def _largest(alternatives: Iterable[Rows]) -> frozenset[Rows]:
@@ -87,9 +87,5 @@ def _largest(alternatives: Iterable[Rows]) -> frozenset[Rows]:
     return frozenset(a for a in every if not any(a != b and rows_within(a, b) for b in every))
 
 
-def _value_order(value: str | int | bool) -> tuple[str, str]:  # noqa: FBT001 - a value, not a flag
-    return type(value).__name__, str(value)
-
-
 def _order(rows: Rows) -> list[tuple[str, list[tuple[str, str]]]]:
-    return [(p.column, [_value_order(v) for v in p.values]) for p in rows]
+    return [(column, [(kind, str(value)) for kind, value in values]) for column, values in rows]

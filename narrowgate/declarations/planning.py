@@ -247,6 +247,8 @@ class _Planner:
                     grants += grant.resolve(values)
                 except PlaceError as error:
                     errors.append(self._error(str(error), self._blame(tool, error), error.code, error.hint))
+            # By text, not by equality: Python takes a row value True for 1.
+            by_text = {repr(grant): grant for grant in grants}
             approval = self.workflow.declaration.approvals.get(f"{tool.name}.{action.name}")
             resolved.append(
                 ActionAccess(
@@ -254,7 +256,7 @@ class _Planner:
                     access=action.access,
                     impact=action.impact,
                     gated=action.gated,
-                    grants=tuple(sorted(set(grants), key=repr)),
+                    grants=tuple(by_text[key] for key in sorted(by_text)),
                     approval=None if approval is None else to_approval(approval),
                 )
             )

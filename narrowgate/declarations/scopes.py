@@ -70,9 +70,9 @@ class ScopeValidator:
         self._validator = Draft202012Validator({"type": "object", "properties": {k: dict(v) for k, v in scope.items()}})
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `given` with defaults, sorted by name."""
+        """Return `given` with defaults, sorted by name; lists are sets, so they are sorted too."""
         defaults = {name: schema["default"] for name, schema in self._properties.items() if "default" in schema}
-        return dict(sorted({**defaults, **given}.items()))
+        return {name: _sorted(value) for name, value in sorted({**defaults, **given}.items())}
 
     def check(self, given: Mapping[str, Any], tool: str) -> Iterator[Problem]:
         """Yield names that the tool does not define or that are missing, and values that do not fit."""
@@ -93,6 +93,14 @@ class ScopeValidator:
                     yield Problem(path, "scope-value", f"text must have 1 to {MAX_TEXT} characters")
             if value == []:
                 yield Problem((name,), "scope-value", "the list is empty", "name at least one item")
+
+
+def _sorted(value: object) -> object:
+    if not isinstance(value, list):
+        return value
+    return [
+        item for _, item in sorted({(type(item).__name__, item) for item in value}, key=lambda p: (p[0], str(p[1])))
+    ]
 
 
 def _words(error: ValidationError) -> str:

@@ -182,7 +182,7 @@ MISTAKES = {
     "no grants": (
         LOGS,
         '      - iam: ["logs:FilterLogEvents", "logs:GetLogEvents"]\n'
-        '        on: "arn:${env.partition}:logs:${env.region}:${env.account}:log-group:${scope.groups}:*"\n',
+        '        on: "arn:${env.partition}:logs:${env.region}:${env.account}:log-group:${scope.groups}:*"\n'),
         "      []\n",
         12,
         7,

@@ -207,7 +207,10 @@ def _row_values(value: RowValue, values: Mapping[Reference, Value]) -> tuple[str
     for item in found:
         if isinstance(item, str) and not item.isprintable():
             raise PlaceError(f"{item!r} cannot be a row's value", hint="give printable text")
-    return tuple(sorted(set(found), key=lambda v: (type(v).__name__, str(v))))
+    # Python takes True for 1; as row values they are two.
+    return tuple(
+        value for _, value in sorted({(type(v).__name__, v) for v in found}, key=lambda pair: (pair[0], str(pair[1])))
+    )
 
 
 def _functions(tool: ToolAccess) -> tuple[Json, ...]:

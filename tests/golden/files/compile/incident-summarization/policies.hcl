@@ -1,0 +1,47 @@
+## agent.incident-summarization
+# incident-summarization: what every agent login may do
+
+# see how long the login lasts
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
+}
+
+# renew the login up to its maximum
+path "auth/token/renew-self" {
+  capabilities = ["update"]
+}
+
+# log out, which ends all credentials of this login
+path "auth/token/revoke-self" {
+  capabilities = ["update"]
+}
+
+## tool.incident-summarization.documents
+# incident-summarization: the tool documents
+
+# credentials for: read
+path "narrowgate-aws/sts/incident-summarization.documents" {
+  capabilities = ["read"]
+  allowed_parameters = {
+    "ttl" = []
+  }
+}
+
+## tool.incident-summarization.incidents
+# incident-summarization: the tool incidents
+
+# credentials for: read
+path "narrowgate-database/creds/incident-summarization.incidents" {
+  capabilities = ["read"]
+}
+
+## tool.incident-summarization.logs
+# incident-summarization: the tool logs
+
+# credentials for: search
+path "narrowgate-aws/sts/incident-summarization.logs" {
+  capabilities = ["read"]
+  allowed_parameters = {
+    "ttl" = []
+  }
+}

@@ -1,0 +1,36 @@
+## agent.vendor-onboarding
+# vendor-onboarding: what every agent login may do
+
+# see how long the login lasts
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
+}
+
+# renew the login up to its maximum
+path "auth/token/renew-self" {
+  capabilities = ["update"]
+}
+
+# log out, which ends all credentials of this login
+path "auth/token/revoke-self" {
+  capabilities = ["update"]
+}
+
+## tool.vendor-onboarding.documents
+# vendor-onboarding: the tool documents
+
+# credentials for: read
+path "narrowgate-aws/sts/vendor-onboarding.documents" {
+  capabilities = ["read"]
+  allowed_parameters = {
+    "ttl" = []
+  }
+}
+
+## tool.vendor-onboarding.vendors
+# vendor-onboarding: the tool vendors
+
+# credentials for: read
+path "narrowgate-database/creds/vendor-onboarding.vendors" {
+  capabilities = ["read"]
+}
