@@ -8,11 +8,13 @@ Must not talk to a server.
 from __future__ import annotations
 
 from narrowgate.access.vault.acl import AccessList, MergedRule
-from narrowgate.access.vault.comparison import Comparison, Search, Witness, compare, effective, find_request
+from narrowgate.access.vault.comparison import Comparison, compare
 from narrowgate.access.vault.decision import Decision, Reason, access_list, capabilities, decide, evaluate
 from narrowgate.access.vault.errors import VaultPolicyError, VaultPolicySyntaxError, VaultRequestError
 from narrowgate.access.vault.parsing import parse
 from narrowgate.access.vault.policy import ControlGroup, Factor, Permissions, Policy, Rule, Server
+from narrowgate.access.vault.search import Search, effective, find_request
+from narrowgate.access.vault.witness import Witness
 
 __all__ = [
     "AccessList",

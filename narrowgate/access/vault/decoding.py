@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from narrowgate.access.vault.durations import parse_duration
 from narrowgate.access.vault.errors import VaultPolicyError
 from narrowgate.access.vault.policy import Opaque, PolicyNumber
 from narrowgate.access.vault.scanner import Kind
@@ -111,6 +112,15 @@ def scalar(items: Sequence[Item], what: str, policy: str) -> str | int | float |
         else:
             value = float(node.value)
     return value
+
+
+def duration(items: Sequence[Item], what: str, at: Item, policy: str) -> int:
+    """Return a length of time in nanoseconds, 0 where the key does not occur."""
+    value = scalar(items, what, policy)
+    try:
+        return 0 if value is None else parse_duration(value)
+    except ValueError as error:
+        raise refuse(f"{what}: {error}", at, policy) from error
 
 
 def parameter_lists(items: Sequence[Item], what: str, policy: str) -> dict[str, tuple[Any, ...]] | None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from narrowgate.access.vault import decoding
-from narrowgate.access.vault.durations import parse_duration, parse_time
+from narrowgate.access.vault.control_groups import ControlGroupReader
+from narrowgate.access.vault.durations import parse_time
 from narrowgate.access.vault.errors import VaultPolicyError, VaultPolicySyntaxError
 from narrowgate.access.vault.policy import (
     ALL_CAPABILITIES,
     OPENBAO_CAPABILITIES,
     VAULT_CAPABILITIES,
     ControlGroup,
-    Factor,
     Permissions,
     Policy,
     Rule,
@@ -62,25 +62,6 @@ _OLD_POLICIES = {
     "sudo": ("create", "read", "update", "delete", "list", "sudo"),
 }
 _USES_KEY = re.compile(r"\{\{[^}]*\.key\b")
-# Operations that a control group may name; wider than capabilities, since the server also renews and revokes.
-_OPERATIONS = frozenset(
-    {
-        "create",
-        "read",
-        "update",
-        "patch",
-        "delete",
-        "list",
-        "scan",
-        "help",
-        "alias-lookahead",
-        "resolve-role",
-        "header",
-        "revoke",
-        "renew",
-        "rollback",
-    }
-)
 
 
 def parse(
@@ -130,7 +111,7 @@ class _RuleReader:
         if not isinstance(body, ObjectNode):
             raise decoding.refuse(f"{what} must be a block", item, self.policy)
         decoding.check_keys(body.items, _RULE_KEYS[self.server], what, self.policy)
-        control_group = self._control_group(body, what)
+        control_group = ControlGroupReader(self.policy, self.server).read(body, what)
         fields = self._fields(body, what)
         expiration = self._expiration(body, item, what)
         if expiration is not None and expiration < self.now:
@@ -186,8 +167,8 @@ class _RuleReader:
                 return Permissions(denied=True, control_group=control_group)
             if capability not in _CAPABILITIES[self.server]:
                 raise decoding.refuse(f"{what}: invalid capability {capability!r}", item, self.policy)
-        min_ttl = self._duration(fields.min_wrapping_ttl, "min_wrapping_ttl", item, what)
-        max_ttl = self._duration(fields.max_wrapping_ttl, "max_wrapping_ttl", item, what)
+        min_ttl = decoding.duration(fields.min_wrapping_ttl, f"min_wrapping_ttl of {what}", item, self.policy)
+        max_ttl = decoding.duration(fields.max_wrapping_ttl, f"max_wrapping_ttl of {what}", item, self.policy)
         if min_ttl and max_ttl and max_ttl < min_ttl:
             self._check(item, "max_wrapping_ttl cannot be less than min_wrapping_ttl", what)
         if fields.list_filter_path and "list" not in capabilities:
@@ -218,13 +199,6 @@ class _RuleReader:
             self._check(item, "two parameter names differ only in case", what)
         return lowered
 
-    def _duration(self, items: list[Item], key: str, item: Item, what: str) -> int:
-        value = decoding.scalar(items, f"{key} of {what}", self.policy)
-        try:
-            return 0 if value is None else parse_duration(value)
-        except ValueError as error:
-            raise decoding.refuse(f"{what}: {key}: {error}", item, self.policy) from error
-
     def _expiration(self, body: ObjectNode, item: Item, what: str) -> datetime | None:
         text = decoding.last_text(body.entries("expiration"), f"expiration of {what}", self.policy)
         if not text:
@@ -233,67 +207,6 @@ class _RuleReader:
             return parse_time(text)
         except ValueError as error:
             raise decoding.refuse(f"{what}: expiration: {error}", item, self.policy) from error
-
-    def _control_group(self, body: ObjectNode, what: str) -> ControlGroup | None:
-        group: ControlGroup | None = None
-        for item in body.entries("control_group"):
-            group = self._one_control_group(item, f"control_group of {what}")
-        return group
-
-    def _one_control_group(self, item: Item, what: str) -> ControlGroup:
-        body = self._block(item, what)
-        decoding.check_keys(body.items, frozenset({"ttl", "self_auth_allowed", "factor"}), what, self.policy)
-        factors = tuple(self._factor(entry, what) for entry in body.entries("factor"))
-        if not factors:
-            self._check(item, "needs at least one factor", what)
-        return ControlGroup(
-            factors=factors,
-            ttl_ns=self._duration(body.entries("ttl"), "ttl", item, what),
-            self_authorization=decoding.last_boolean(
-                body.entries("self_auth_allowed"), f"self_auth_allowed of {what}", self.policy
-            ),
-        )
-
-    def _factor(self, item: Item, what: str) -> Factor:
-        name = item.keys[0] if item.keys else ""
-        within = f"factor {name!r} of {what}"
-        self._check(item, None if item.keys else "a factor needs a name", what)
-        body = self._block(item, within)
-        decoding.check_keys(body.items, frozenset({"controlled_capabilities", "identity"}), within, self.policy)
-        capabilities = decoding.text_list(
-            body.entries("controlled_capabilities"), f"controlled_capabilities of {within}", self.policy
-        )
-        groups: tuple[str, ...] = ()
-        approvals = 0
-        for entry in body.entries("identity"):
-            if entry.keys:
-                continue  # the server passes over an identity with a label
-            identity = self._block(entry, f"identity of {within}")
-            groups += decoding.text_list(identity.entries("group_names"), f"group_names of {within}", self.policy)
-            approvals = (
-                decoding.last_integer(identity.entries("approvals"), f"approvals of {within}", self.policy) or approvals
-            )
-        return self._checked_factor(item, within, Factor(name, groups, approvals, frozenset(capabilities) or None))
-
-    def _checked_factor(self, item: Item, what: str, factor: Factor) -> Factor:
-        known = _OPERATIONS if self.server is Server.OPENBAO else _OPERATIONS | ALL_CAPABILITIES
-        unknown = sorted((factor.capabilities or frozenset()) - known)
-        if unknown:
-            self._check(item, f"unknown controlled capability {unknown[0]!r}", what)
-        if self.server is Server.VAULT:
-            return factor
-        if factor.capabilities is None:
-            self._check(item, "controlled_capabilities are missing", what)
-        if factor.approvals <= 0:
-            self._check(item, "approvals are missing", what)
-        if not factor.group_names:
-            self._check(item, "group_names are missing", what)
-        return factor
-
-    def _block(self, item: Item, what: str) -> ObjectNode:
-        if not isinstance(item.value, ObjectNode):
-            raise decoding.refuse(f"{what} must be a block", item, self.policy)
-        return item.value
 
 
 @dataclass(frozen=True, slots=True)
