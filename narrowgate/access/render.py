@@ -40,12 +40,18 @@ def plain(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
-_MARKUP: Final = re.compile(r"[\\`*_{}\[\]<>()#|~!@&:$]")
+_TICKS: Final = re.compile(r"`+")
 
 
-def escape_markdown(text: str) -> str:
-    """Return `text` so that Markdown shows it as it is: no markup, no HTML, no link, no mention of anybody."""
-    return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", plain(text))
+def code_span(text: str) -> str:
+    """Return `text` as a Markdown code span, in which there is no markup, no HTML, no link and no mention of anybody.
+
+    The fence is longer than any run of backticks in the text, so that the text cannot end it (CommonMark 6.1).
+    """
+    shown = plain(text).strip() or "-"
+    fence = "`" * (1 + max((len(run) for run in _TICKS.findall(shown)), default=0))
+    room = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{room}{shown}{room}{fence}"
 
 
 # Comparisons ----------------------------------------------------------------------------------------------------------
@@ -118,16 +124,21 @@ def _text_change(change: Change) -> Iterator[str]:
     where = f"{plain(change.where)}: " if change.where else ""
     mark = f" {_UNDECIDED}" if change.kind is Kind.UNDECIDED else ""
     yield f"    {sign} {where}{plain(change.words)}{mark}"
-    if change.witness:
-        yield f"        for example: {plain(change.witness)}"
+    if _has_example(change):
+        yield f"        for example: {plain(change.witness or '')}"
+
+
+def _has_example(change: Change) -> bool:
+    """Say whether to show a request that shows the change: for what is lost, words are enough."""
+    return change.witness is not None and change.kind is not Kind.LOSS
 
 
 def _by_workflow(changes: Sequence[Change]) -> list[tuple[str, list[Change]]]:
-    """Group changes, in the order of their first (high impact comes first)."""
+    """Group changes, in the order of their first; what concerns the whole workflow stands before its tools."""
     groups: dict[str, list[Change]] = {}
     for change in changes:
         groups.setdefault(change.workflow, []).append(change)
-    return list(groups.items())
+    return [(workflow, sorted(group, key=lambda change: bool(change.tool))) for workflow, group in groups.items()]
 
 
 def _some(names: Sequence[str], most: int = 10) -> str:
@@ -137,9 +148,7 @@ def _some(names: Sequence[str], most: int = 10) -> str:
 
 def _markdown_lines(comparison: PlanComparison) -> list[str]:
     """Return the comment: verdict first; what does not fit is counted, never silently left out."""
-    environment = escape_markdown(comparison.new)
-    lines = [f"<!-- narrowgate access diff: {environment} -->", f"### Access of {environment}", ""]
-    lines += [f"**{escape_markdown(verdict(comparison))}**", ""]
+    lines = [f"### Access of {code_span(comparison.new)}", "", f"**{verdict(comparison)}**", ""]
     end = _markdown_unchanged(comparison)
     size = sum(len(line) + 1 for line in (*lines, *end))
     left_out = 0
@@ -162,7 +171,7 @@ def _markdown_changes(comparison: PlanComparison) -> Iterator[str]:
         yield f"#### {title}"
         yield ""
         for workflow, group in _by_workflow(changes):
-            yield f"**{escape_markdown(workflow) or 'the whole environment'}**"
+            yield code_span(workflow) if workflow else "The whole environment"
             yield ""
             yield from (_markdown_change(change) for change in group)
             yield ""
@@ -170,10 +179,10 @@ def _markdown_changes(comparison: PlanComparison) -> Iterator[str]:
 
 def _markdown_change(change: Change) -> str:
     high = "**high impact** " if change.impact is Impact.HIGH and change.kind is not Kind.NOTE else ""
-    where = f"{escape_markdown(change.where)}: " if change.where else ""
+    where = f"{code_span(change.where)}: " if change.where else ""
     mark = f" *{_UNDECIDED}*" if change.kind is Kind.UNDECIDED else ""
-    example = f"<br>for example: {escape_markdown(change.witness)}" if change.witness else ""
-    return f"- {high}{where}{escape_markdown(change.words)}{mark}{example}"
+    example = f"<br>for example {code_span(change.witness or '')}" if _has_example(change) else ""
+    return f"- {high}{where}{code_span(change.words)}{mark}{example}"
 
 
 def _markdown_unchanged(comparison: PlanComparison) -> list[str]:

@@ -113,9 +113,11 @@ def _compare_workflows(
     for tool in sorted(old_tools.keys() | new_tools.keys()):
         before = ToolSide(old_tools.get(tool), old_databases.get(tool))
         after = ToolSide(new_tools.get(tool), new_databases.get(tool))
-        yield from compare_tool(name, tool, before, after)
+        found = list(compare_tool(name, tool, before, after))
+        yield from found
         if old is not None:
             yield from _note_tool(name, before.access, after.access)
+            yield from _note_actions(name, tool, before, after, {action for c in found for action in c.actions})
 
 
 def _session(workflow: WorkflowAccess) -> str:
@@ -150,6 +152,21 @@ def _compare_requesters(name: str, old: tuple[str, ...], new: tuple[str, ...]) -
             yield _of_workflow(kind, name, f"{verb} be asked by {words.say_requesters(added)}")
         if less and not more:
             yield _of_workflow(kind, name, f"{verb} act for no user, on its own")
+
+
+def _note_actions(workflow: str, tool: str, old: ToolSide, new: ToolSide, said: set[str]) -> Iterator[Change]:
+    """Name actions that come or go without a change of what the tool's credentials can do."""
+    before, after = (_action_names(side.access) for side in (old, new))
+    for names, text in (
+        (after - before, "is a new action that grants nothing more"),
+        (before - after, "is removed; all that it granted is granted by other actions too"),
+    ):
+        if left := tuple(sorted(names - said)):
+            yield Change(Kind.NOTE, Impact.LOW, workflow, tool, left, text)
+
+
+def _action_names(tool: ToolAccess | None) -> set[str]:
+    return {action.name for action in tool.actions} if tool is not None else set()
 
 
 def _note_tool(workflow: str, old: ToolAccess | None, new: ToolAccess | None) -> Iterator[Change]:

@@ -172,7 +172,8 @@ def _judge_rows(item: RowsItem, having: Role) -> Missing | None:
     for combination in product(*wanted.values()):
         case = {column: frozenset((value,)) for column, value in zip(wanted, combination, strict=True)}
         if not any(_within(case, other) for other in sets):
-            return Missing(item, decided=True, witness=_say_case(case))
+            # Where a row has only one shape, the grant's words have said it already.
+            return Missing(item, decided=True, witness=_say_case(case) if cases > 1 else None)
     return None
 
 

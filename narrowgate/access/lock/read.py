@@ -30,7 +30,6 @@ _HEADER: Final = "version environment account broker logins databases workflows"
 _WORKFLOW: Final = "owner purpose identity requesters ttl max_ttl tools"
 _WORKFLOWS_LINE: Final = "workflows:"
 _NAME_LINE: Final = re.compile(r"  [^\s#]")
-_NAME_COLUMN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,8 @@ def read_lock(
     name = fields["environment"].text()
     if environment is not None and name != environment:
         raise another_environment(name, environment, _place(fields["environment"]))
+    for block in blocks:
+        _check_indent(block, path)
     if not blocks and fields["workflows"].value not in ({}, None):
         raise fields["workflows"].error("a workflow's name must stand two spaces in, on a line of its own")
     return AccessLock(
@@ -86,6 +87,17 @@ def _split(text: str) -> list[_Block]:
         if block.strip():
             blocks.append(_Block(block if end == len(lines) else block + "\n", begin))
     return blocks
+
+
+def _check_indent(block: _Block, path: Path) -> None:
+    """Refuse a block that does not begin with its workflow's name, two spaces in."""
+    for number, line in enumerate(block.text.split("\n"), block.offset + 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if not _begins_workflow(line):
+            message = "a workflow's name must stand here, two spaces in"
+            raise LockError(message, location=Location(path, number, len(line) - len(line.lstrip()) + 1))
+        return
 
 
 def _begins_workflow(line: str) -> bool:
@@ -154,8 +166,8 @@ def _read_workflows(
 def _read_block(block: _Block, path: Path) -> WorkflowAccess:
     node = _parse(block, path)
     entries = list(node.entries())
-    if len(entries) != 1 or node.source.keys[(entries[0][0],)][1] != _NAME_COLUMN:
-        raise node.error("each workflow must begin two spaces in", "write the lock anew: narrowgate access lock")
+    if len(entries) != 1:
+        raise node.error("a workflow's name must stand alone")
     (name, workflow), *_ = entries
     return _read_workflow(name, workflow)
 
