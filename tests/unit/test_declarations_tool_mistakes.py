@@ -181,8 +181,10 @@ MISTAKES = {
     "unknown backend": (LOGS, "backend: aws", "backend: gcp", 3, 10, "unknown-value", "aws"),
     "no grants": (
         LOGS,
-        '      - iam: ["logs:FilterLogEvents", "logs:GetLogEvents"]\n'
-        '        on: "arn:${env.partition}:logs:${env.region}:${env.account}:log-group:${scope.groups}:*"\n'),
+        (
+            '      - iam: ["logs:FilterLogEvents", "logs:GetLogEvents"]\n'
+            '        on: "arn:${env.partition}:logs:${env.region}:${env.account}:log-group:${scope.groups}:*"\n'
+        ),
         "      []\n",
         12,
         7,
