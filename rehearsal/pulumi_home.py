@@ -52,6 +52,22 @@ def list_plugins(engine_version: str) -> tuple[PluginWrapper, ...]:
     )
 
 
+def list_project_plugins(home: Path, engine_version: str) -> dict[str, list[dict[str, str]]]:
+    """Return the section `plugins` of a project's Pulumi.yaml that makes any engine use our host.
+
+    A Pulumi of the user's own has a Python host beside it, which it prefers to every PULUMI_HOME, but not to a plugin
+    that the project names.
+    """
+    sections = {"language": "languages", "resource": "providers"}
+    bundled = {"python", "pulumi-python"}
+    named: dict[str, list[dict[str, str]]] = {}
+    for plugin in list_plugins(engine_version):
+        if plugin.name in bundled:
+            entry = {"name": plugin.name, "path": str(home / "plugins" / plugin.folder)}
+            named.setdefault(sections[plugin.kind], []).append(entry)
+    return named
+
+
 def write_pulumi_home(home: Path, *, python: Path, engine_version: str) -> Path:
     """Make `home` a PULUMI_HOME with our plugins, run by `python`, and return it. Safe to repeat.
 
