@@ -7,6 +7,7 @@ other patterns, so only those patterns that a request *wants* to match have to b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from narrowgate.access.iam.boxes import Box, Undecidable, has_variables, widen_variables
@@ -17,7 +18,7 @@ from narrowgate.access.iam.principals import identify, names_caller
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-_CLASS_LIMIT: Final = 1500
+_CLASS_LIMIT: Final = 6000
 _PROBE: Final = "narrowgate-probe"
 
 
@@ -85,14 +86,20 @@ def combine(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return found
 
 
-def with_wanted(patterns: tuple[str, ...], wanted: Iterable[str]) -> tuple[str, ...]:
-    """Add the meets of the patterns with every set of wanted ones."""
+def with_wanted(patterns: tuple[str, ...], sides: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Add what the patterns have in common with the wanted ones: of each side one, or none."""
     found = dict.fromkeys(patterns)
-    for want in dict.fromkeys(wanted):
+    for side in dict.fromkeys(sides):
+        by_service: dict[str, list[str]] = {}
+        for want in side:
+            by_service.setdefault(_service(want), []).append(want)
         for tokens in list(found):
-            found.update(dict.fromkeys(meet(tokens, want)))
-        if len(found) > _CLASS_LIMIT:
-            raise Undecidable("too many patterns have to be combined")
+            service = _service(tokens)
+            wanted = chain(by_service.get(service, ()), by_service.get("", ())) if service else side
+            for want in wanted:
+                found.update(dict.fromkeys(meet(tokens, want)))
+            if len(found) > _CLASS_LIMIT:
+                raise Undecidable("too many patterns have to be combined")
     return tuple(found)
 
 
@@ -100,7 +107,7 @@ def action_options(positives: Sequence[Box], negatives: Sequence[Box], index: Pa
     """Return the classes of actions within all positive boxes."""
     patterns = combine(box.actions for box in positives if not box.not_action)
     refused = [tokens for box in positives if box.not_action for tokens in box.actions]
-    wanted = [tokens for box in negatives if box.not_action for tokens in box.actions]
+    wanted = [box.actions for box in negatives if box.not_action]
     return _glob_options(with_wanted(patterns, wanted), refused, index.live)
 
 
@@ -115,7 +122,11 @@ def resource_options(positives: Sequence[Box], negatives: Sequence[Box], index: 
     refused = [
         tokens for box in positives if box.not_resource for tokens in box.resources or () if not has_variables(tokens)
     ]
-    wanted = [widen_variables(tokens) for box in negatives if box.not_resource for tokens in box.resources or ()]
+    wanted = [
+        tuple(widen_variables(tokens) for tokens in box.resources)
+        for box in negatives
+        if box.not_resource and box.resources is not None
+    ]
     if len(lists) > 1 or wanted:
         lists = [tuple(widen_variables(tokens) for tokens in patterns) for patterns in lists]
     excluded = {tokens for box in positives if box.not_resource for tokens in box.resources or ()}

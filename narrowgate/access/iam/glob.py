@@ -174,18 +174,28 @@ def covers(wide: str, narrow: str) -> bool:
 @lru_cache(maxsize=16384)
 def meet(left: str, right: str) -> tuple[str, ...]:
     """Return patterns that together match every string that both match (and, but for a bound, no other)."""
+    if _heads_differ(left, right) or (is_literal(left) and is_literal(right)):
+        return (left,) if left == right else ()
     if covers(left, right):
         return (right,)
     if covers(right, left):
         return (left,)
-    if is_literal(left) or is_literal(right):
-        return ()
     if len(left) * len(right) > _DEEP_MEET:
         return (left,)
     found = _Meeting(left, right).suffixes(0, 0)
     if found is None:
         return (left,)
     return widest(normalize(tokens) for tokens in found)
+
+
+def _heads_differ(left: str, right: str) -> bool:
+    """Say whether the patterns begin with different literal texts, so that no string can match both."""
+    for x, y in zip(left, right, strict=False):
+        if x >= VARIABLE or y >= VARIABLE:
+            return False
+        if x != y:
+            return True
+    return False
 
 
 def widest(patterns: Iterable[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 from narrowgate.access.iam.boxes import Box, Numbering, Undecidable
 from narrowgate.access.iam.conditions import OPERATORS, Values
 from narrowgate.access.iam.dimensions import Option, PatternIndex, action_options, principal_options, resource_options
+from narrowgate.access.iam.glob import STAR, generic
 from narrowgate.access.iam.keys import KeyClasses, group_of
 from narrowgate.access.iam.multivalued import may_have_several_values
 
@@ -53,6 +54,14 @@ class Avoided:
     fixed: Fixed = field(default_factory=dict)
 
     @cached_property
+    def unconditional(self) -> int:
+        """Return the bits of boxes that consist of plain actions and resources."""
+        plain = (
+            not (one.conditions or one.not_action or one.not_resource) and one.principals is None for one in self.boxes
+        )
+        return sum(1 << number for number, is_plain in enumerate(plain) if is_plain)
+
+    @cached_property
     def actions(self) -> PatternIndex:
         """Index the boxes by action."""
         return PatternIndex([(box.actions, box.not_action) for box in self.boxes], by_service=True)
@@ -77,6 +86,8 @@ def search(positives: Sequence[Box], avoided: Avoided) -> Iterator[Sketch]:
 
     Raises Undecidable past a bound.
     """
+    if any(_is_covered(box, avoided) for box in positives):
+        return
     actions = _by_liveness(action_options(positives, avoided.boxes, avoided.actions))
     if actions:
         cut = _Cut(positives, avoided)
@@ -84,6 +95,20 @@ def search(positives: Sequence[Box], avoided: Avoided) -> Iterator[Sketch]:
             for action in samples:
                 for resource, caller, context in cut.solve(live):
                     yield Sketch(action, resource, context, caller, live)
+
+
+def _is_covered(box: Box, avoided: Avoided) -> bool:
+    """Say whether a single box to avoid, one without conditions, holds the whole box: the common case, told fast."""
+    covering = avoided.unconditional
+    for patterns, negated, index in (
+        (box.actions, box.not_action, avoided.actions),
+        (box.resources, box.not_resource, avoided.resources),
+    ):
+        for tokens in (STAR,) if negated or patterns is None else patterns:
+            if not covering:
+                return False
+            covering &= index.live(generic(tokens))
+    return bool(covering)
 
 
 def _by_liveness(options: Sequence[Option]) -> list[tuple[int, list[str]]]:
