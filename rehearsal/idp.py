@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from rehearsal.layout import Layout
 
-ISSUER = "https://idp.rehearsal.invalid"
+# The issuer that the committed dev environment names: only its keys are this machine's, so the access lock holds here.
+ISSUER = "https://idp.example.com"
 ALGORITHM = "ES256"
 ENVIRONMENT = "dev"
 AUDIENCE_PREFIX = "narrowgate"

@@ -1,4 +1,4 @@
-"""The Pulumi program: declarations to plan, plan to documents, documents to components.
+"""The Pulumi program: declarations to plan, within the access lock; plan to documents, documents to components.
 
 `narrowgate:stack: foundation` is what an environment needs before any workflow; without it, all its workflows.
 """
@@ -8,6 +8,8 @@ from pathlib import Path
 import pulumi
 from narrowgate_pulumi import deploy_foundation, deploy_workflows, find_stack_config_dir, stop
 
+from narrowgate.access.enforcement import enforce_lock
+from narrowgate.access.lock import lock_file
 from narrowgate.compile import compile_plan
 from narrowgate.compile.foundation import compile_foundation
 from narrowgate.declarations import load_environment, load_plan
@@ -20,6 +22,9 @@ try:
     if pulumi.Config("narrowgate").get("stack") == "foundation":
         deploy_foundation(environment, compile_foundation(environment))
     else:
-        deploy_workflows(compile_plan(load_plan(STACKS, environment)))
+        plan = load_plan(STACKS, environment)
+        for warning in enforce_lock(plan, lock_file(STACKS, environment.name)):
+            pulumi.log.warn(warning)
+        deploy_workflows(compile_plan(plan))
 except NarrowgateError as error:
     raise stop(error) from None

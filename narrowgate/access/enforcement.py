@@ -118,5 +118,6 @@ def enforce_lock(plan: AccessPlan, lock_path: Path) -> list[str]:
     problems = require_within_lock(plan, lock_path)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors:
-        raise NotWithinLockError("\n".join(problem.message for problem in errors), hint=errors[0].hint)
+        said = [*(problem.message for problem in errors), errors[0].hint]
+        raise NotWithinLockError("\n".join(said), hint=errors[0].hint)
     return [str(problem) for problem in problems]
