@@ -1,4 +1,7 @@
-"""`narrowgate rehearsal …`: a thin shell over the rehearsal's modules. It exists in a checkout only."""
+"""`narrowgate rehearsal …`: a thin shell over the rehearsal's modules. It exists in a checkout only.
+
+Each command imports what it needs when it runs, since every `narrowgate` command loads this module.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from narrowgate.errors import NarrowgateError
-from rehearsal import idp
 from rehearsal.errors import RehearsalError
 from rehearsal.layout import find_layout
-from rehearsal.operator_environment import format_exports, operator_environment, require_running
-from rehearsal.progress import Progress
-from rehearsal.status import Status, as_json, read_status
-from rehearsal.steps import bring_down, delete_data, run_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rehearsal.status import Part, Status
 
 app = typer.Typer(
     name="rehearsal",
@@ -73,6 +72,9 @@ def up(
 
     Example: [bold]narrowgate rehearsal up --no-demo[/bold]
     """
+    from rehearsal.progress import Progress
+    from rehearsal.steps import run_steps
+
     with _mistakes_explained():
         layout, progress = find_layout(), Progress()
         run_steps(layout, progress)
@@ -89,6 +91,8 @@ def status(output: FormatOption = Format.TEXT) -> None:
 
     Example: [bold]narrowgate rehearsal status --format json[/bold]
     """
+    from rehearsal.status import as_json, read_status
+
     with _mistakes_explained():
         found = read_status(find_layout())
         if output is Format.JSON:
@@ -100,27 +104,22 @@ def status(output: FormatOption = Format.TEXT) -> None:
 
 
 def _print_status(found: Status) -> None:
-    console = Console(highlight=False)
-    parts = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("part", "state", "address", "what it is"):
-        parts.add_column(title, overflow="fold")
-    for part in found.parts:
-        state = (
-            "[green]runs[/green]" if part.healthy else "[red]does not answer[/red]" if part.pid else "[red]down[/red]"
-        )
-        parts.add_row(part.name, state, part.address or "", part.kind)
-    console.print(parts)
-    for title, lines in (
-        (
-            "who is who",
-            {**found.identities, **{user: ", ".join(groups) or "no group" for user, groups in found.people.items()}},
-        ),
-        ("paths", found.paths),
-        ("workflows", dict.fromkeys(found.workflows, "")),
-    ):
-        console.print(f"\n[dim]{title}[/dim]")
+    people = {user: ", ".join(groups) or "no group" for user, groups in found.people.items()}
+    sections = {
+        "parts": {part.name: _describe_part(part) for part in found.parts},
+        "who is who": {**found.identities, **people},
+        "paths": found.paths,
+        "workflows": dict.fromkeys(found.workflows, ""),
+    }
+    for title, lines in sections.items():
+        typer.secho(title, dim=True)
         for name, text in lines.items():
-            console.print(f"  {escape(name):<{NAME_WIDTH}} {escape(text)}".rstrip(), soft_wrap=True)
+            typer.echo(f"  {name:<{NAME_WIDTH}} {text}".rstrip())
+
+
+def _describe_part(part: Part) -> str:
+    state = "runs" if part.healthy else "does not answer" if part.pid else "down"
+    return "  ".join(filter(None, (f"{state:<5}", part.address, part.kind, f"log {part.log}")))
 
 
 @app.command()
@@ -129,6 +128,8 @@ def env() -> None:
 
     Example: [bold]eval "$(narrowgate rehearsal env)"[/bold]
     """
+    from rehearsal.operator_environment import format_exports, operator_environment, require_running
+
     with _mistakes_explained():
         layout = find_layout()
         require_running(layout)
@@ -151,6 +152,8 @@ def token(
 
     Example: [bold]narrowgate rehearsal token --workflow incident-summarization --user alice[/bold]
     """
+    from rehearsal import idp
+
     with _mistakes_explained():
         subject = idp.look_up(user, group, workflow)
         typer.echo(idp.sign_token(find_layout(), subject, ttl_seconds=read_seconds(ttl)))
@@ -176,6 +179,9 @@ def down() -> None:
 
     Example: [bold]narrowgate rehearsal down[/bold]
     """
+    from rehearsal.progress import Progress
+    from rehearsal.steps import bring_down
+
     with _mistakes_explained():
         count = bring_down(find_layout(), Progress())
         typer.echo(f"{count} processes ended" if count else "nothing was running")
@@ -190,6 +196,9 @@ def reset(
 
     Example: [bold]narrowgate rehearsal reset --yes[/bold]
     """
+    from rehearsal.progress import Progress
+    from rehearsal.steps import delete_data
+
     with _mistakes_explained():
         layout = find_layout()
         if not yes:

@@ -39,7 +39,14 @@ ENVIRONMENT_KEY = "narrowgate:environment"
 ENGINE_KEYS = ("encryptionsalt", "secretsprovider", "encryptedkey")
 MANIFESTS_OUTPUT = "manifests"
 DEPLOY_SECONDS = 900.0
+QUIET = ("--non-interactive", "--color", "never", "--suppress-progress")
 COUNT = re.compile(r"^\s+(?:[-+~]{1,3} ?)?(\d+ (?:created|updated|deleted|replaced|unchanged|changed))\b", re.MULTILINE)
+
+
+class EngineError(RehearsalError):
+    """`pulumi` ended with an error; its last words are the message."""
+
+    code = "rehearsal-engine-failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,7 @@ def prepare_engine(layout: Layout) -> None:
 
 
 def deploy(layout: Layout, stack: str) -> Deployed:
-    """Bring `stack` to what is declared: first read what really exists, then change what differs.
+    """Bring `stack` to what is declared: read what really exists, and change what differs, if anything does.
 
     Raises:
         RehearsalError: the engine or the policy pack refused; the error holds its last words and the log's path.
@@ -134,9 +141,20 @@ def deploy(layout: Layout, stack: str) -> Deployed:
     _release_dead_lock(layout, stack, environment)
     if not _exists(layout, stack):
         run_engine(layout, ["stack", "init", stack], environment, stack)
-    arguments = ["up", "--yes", "--refresh", "--non-interactive", "--color", "never", "--stack", stack]
-    output = run_engine(layout, arguments, environment, stack)
-    return Deployed(stack, summarize(output))
+    elif _is_current(layout, stack, environment):
+        return Deployed(stack, "nothing to change")
+    arguments = ["up", "--yes", "--refresh", *QUIET, "--stack", stack]
+    return Deployed(stack, summarize(run_engine(layout, arguments, environment, stack)))
+
+
+def _is_current(layout: Layout, stack: str, environment: dict[str, str]) -> bool:
+    """Return whether what really exists is what is declared, by one pass of the program instead of a deploy's two."""
+    arguments = ["preview", "--refresh", "--expect-no-changes", *QUIET, "--stack", stack]
+    try:
+        run_engine(layout, arguments, environment, stack)
+    except EngineError:
+        return False  # If it was a mistake rather than a difference, the deploy that follows tells it
+    return True
 
 
 def _exists(layout: Layout, stack: str) -> bool:
@@ -148,7 +166,8 @@ def run_engine(layout: Layout, arguments: Sequence[str], environment: dict[str, 
     """Run `pulumi` with `arguments`, add its output to the stack's log, and return it.
 
     Raises:
-        RehearsalError: it ended with an error, or did not end in time.
+        EngineError: it ended with an error.
+        RehearsalError: it cannot run, or did not end in time.
 
     """
     make_folder(layout.logs)
@@ -171,7 +190,7 @@ def run_engine(layout: Layout, arguments: Sequence[str], environment: dict[str, 
         file.write(f"$ pulumi {' '.join(arguments)}\n{done.stdout}{done.stderr}\n")
     if done.returncode != 0:
         reason = tail(log, lines=25)
-        raise RehearsalError(f"`pulumi {arguments[0]}` of {stack} ended with {done.returncode}:\n{reason}", log=log)
+        raise EngineError(f"`pulumi {arguments[0]}` of {stack} ended with {done.returncode}:\n{reason}", log=log)
     return done.stdout
 
 
