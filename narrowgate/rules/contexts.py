@@ -78,10 +78,10 @@ def _is_met(condition: Condition, context: Mapping[str, str | None]) -> bool | N
         key = f"{key.split('/', 1)[0]}/*"
         if key not in context:
             return None
-    known = all(variable.key in context for pattern in condition.values for variable in pattern.variables)
-    if not known:
-        return None
     value = context[key]
+    variables = (variable.key for pattern in condition.values for variable in pattern.variables)
+    if value is not None and not all(variable in context for variable in variables):
+        return None
     return holds(condition, None if value is None else (value,), context.get)
 
 

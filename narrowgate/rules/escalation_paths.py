@@ -29,24 +29,27 @@ UNNAMED: Final = "zq7-named-by-no-policy"
 """A resource name that no policy spells out: what reaches it reaches an arbitrary one."""
 
 ANY: Final = ("*",)
-ROLE: Final = (f"arn:*:iam::*:role/{UNNAMED}",)
+PRIVILEGED: Final = (UNNAMED, "Admin", "admin", "Administrator", "AdministratorAccess", "OrganizationAccountAccessRole")
+"""An arbitrary role, and names that administrators' roles commonly have."""
+
+ROLE: Final = tuple(f"arn:{{partition}}:iam::{{account}}:role/{name}" for name in PRIVILEGED)
+GROUP: Final = tuple(f"arn:{{partition}}:iam::{{account}}:group/{name}" for name in PRIVILEGED)
+OTHER_USER: Final = (f"arn:{{partition}}:iam::{{account}}:user/{UNNAMED}",)
 SOME_ROLE: Final = ("arn:*:iam::*:role/*",)
 SOME_USER: Final = ("arn:*:iam::*:user/*",)
 SOME_GROUP: Final = ("arn:*:iam::*:group/*",)
 SOME_POLICY: Final = ("arn:*:iam::*:policy/*",)
-OTHER_USER: Final = (f"arn:*:iam::*:user/{UNNAMED}",)
-
 
 OUT_OF_REACH: Final = (
-    '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "iam:*", "Resource": '
-    '["arn:*:iam::aws:*", "arn:*:iam::*:role/aws-service-role/*"]}]}'
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "iam:*", "Resource": ["arn:*:iam::aws:*", '
+    '"arn:*:iam::*:role/aws-service-role/*", "arn:*:iam::*:role/aws-reserved/*", "arn:*:iam::*:*:*"]}]}'
 )
-"""What nobody can change though a policy allows it: AWS's own policies, and roles that are linked to a service."""
+"""What nobody can change though a policy allows it: AWS's own policies, roles of services; nor are there colons in names."""
 
 
 def an_existing(service: str, *kinds: str) -> tuple[str, ...]:
-    """Return patterns of arbitrary existing resources of `service`: `kinds` are ARN tails with `{}` for the name."""
-    return tuple(f"arn:*:{service}:*:*:{kind.format(UNNAMED)}" for kind in kinds)
+    """Return the ARNs of arbitrary existing resources of `service`: `kinds` are ARN tails with `{}` for the name."""
+    return tuple(f"arn:{{partition}}:{service}:{{region}}:{{account}}:{kind.format(UNNAMED)}" for kind in kinds)
 
 
 Context = Mapping[str, str | None]
@@ -65,7 +68,10 @@ ADMIN_POLICIES: Final[tuple[Context, ...]] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request that the path needs: `action` on one of `resources`, in one of `contexts`."""
+    """One request that the path needs: `action` on one of `resources`, in one of `contexts`.
+
+    `resources` are patterns, with `{partition}`, `{region}` and `{account}` to be filled in.
+    """
 
     action: str
     resources: tuple[str, ...] = ANY
@@ -141,13 +147,13 @@ _IAM: Final = (
     Path(
         "iam:AddUserToGroup",
         "joins the administrators' group",
-        (Step("iam:AddUserToGroup", SOME_GROUP, (NO_BOUNDARY,)),),
+        (Step("iam:AddUserToGroup", GROUP, (NO_BOUNDARY,)),),
         ("rhino", "bishopfox", "pathfinding"),
     ),
     Path(
         "iam:UpdateAssumeRolePolicy",
         "lets itself assume any role",
-        (Step("iam:UpdateAssumeRolePolicy", SOME_ROLE, (NO_BOUNDARY,)),),
+        (Step("iam:UpdateAssumeRolePolicy", ROLE, (NO_BOUNDARY,)),),
         ("rhino", "bishopfox", "pathfinding"),
     ),
     *(
@@ -174,8 +180,16 @@ _IAM: Final = (
         ("hacktricks", "aws"),
     ),
     *(
-        Path(action, "makes the account trust an identity provider of its own", (Step(action),), ("hacktricks",))
-        for action in ("iam:UpdateSAMLProvider", "iam:UpdateOpenIDConnectProviderThumbprint")
+        Path(
+            action,
+            "makes the account trust an identity provider of its own",
+            (Step(action, (f"arn:{{partition}}:iam::{{account}}:{kind}/{UNNAMED}",)),),
+            ("hacktricks",),
+        )
+        for action, kind in (
+            ("iam:UpdateSAMLProvider", "saml-provider"),
+            ("iam:UpdateOpenIDConnectProviderThumbprint", "oidc-provider"),
+        )
     ),
     Path("sts:AssumeRole", "assumes any role that trusts the account", (Step("sts:AssumeRole", ROLE),), ("bishopfox",)),
 )
@@ -190,7 +204,6 @@ _COMPUTE: Final = (
         "ec2:CreateFleet + ec2:CreateLaunchTemplate",
         "ec2:AssociateIamInstanceProfile",
         "ec2:ReplaceIamInstanceProfileAssociation",
-        "iam:AddRoleToInstanceProfile",
         "autoscaling:CreateLaunchConfiguration + autoscaling:CreateAutoScalingGroup",
         "autoscaling:CreateLaunchConfiguration + autoscaling:UpdateAutoScalingGroup",
         "ec2:CreateLaunchTemplate + autoscaling:CreateAutoScalingGroup",
@@ -358,11 +371,17 @@ _ORCHESTRATION: Final = (
     *_with_role(
         "scheduler.amazonaws.com", "calls any API with any role", "scheduler:CreateSchedule", sources="hacktricks aws"
     ),
-    *_with_role(
-        "ssm.amazonaws.com",
+    Path(
+        "iam:PassRole + ssm:StartAutomationExecution",
         "calls any API with any role",
-        "ssm:StartAutomationExecution",
-        sources="hacktricks aws",
+        (
+            _pass_role("ssm.amazonaws.com"),
+            Step(
+                "ssm:StartAutomationExecution",
+                an_existing("ssm", "automation-definition/{}:$DEFAULT", "automation-definition/{}:1", "document/{}"),
+            ),
+        ),
+        ("hacktricks", "aws"),
     ),
     *_with_role(
         "codepipeline.amazonaws.com",
@@ -414,7 +433,25 @@ _ORCHESTRATION: Final = (
 
 _INSTANCE: Final = an_existing("ec2", "instance/i-{}")
 
+_ANY_COMMAND: Final = tuple(
+    f"arn:{{partition}}:ssm:{{region}}:{account}:document/{name}"
+    for account, name in (("", "AWS-RunShellScript"), ("", "AWS-RunPowerShellScript"), ("{account}", UNNAMED))
+)
+"""Documents that run whatever the caller says; others run what they are made for."""
+
 _TAKE_OVER: Final = (
+    *(
+        Path(
+            action,
+            "runs its own commands on any machine, with its role",
+            (Step(action, _ANY_COMMAND), Step(action, _INSTANCE)),
+            tuple(sources.split()),
+        )
+        for action, sources in (
+            ("ssm:SendCommand", "bishopfox pathfinding"),
+            ("ssm:CreateAssociation", "hacktricks"),
+        )
+    ),
     *_takes_over(
         "runs its own code in any function, with the function's role",
         an_existing("lambda", "function:{}"),
@@ -454,9 +491,7 @@ _TAKE_OVER: Final = (
     *_takes_over(
         "runs its own commands on any machine, with its role",
         _INSTANCE,
-        "ssm:SendCommand",
         "ssm:StartSession",
-        "ssm:CreateAssociation",
         "ec2-instance-connect:SendSSHPublicKey",
         "ec2-instance-connect:SendSerialConsoleSSHPublicKey",
         "ec2:ModifyInstanceAttribute + ec2:StopInstances + ec2:StartInstances",
@@ -543,11 +578,26 @@ _DIRECTORY: Final = tuple(
         ),
         ("sso:CreateAccountAssignment", "assigns itself the administrators' permission set"),
         ("identitystore:CreateGroupMembership", "joins the administrators' group of the directory"),
-        ("eks:CreateAccessEntry + eks:AssociateAccessPolicy", "makes itself administrator of a cluster and its roles"),
     )
 )
 
-PATHS: Final[tuple[Path, ...]] = (*_IAM, *_COMPUTE, *_ORCHESTRATION, *_TAKE_OVER, *_DIRECTORY)
+_CLUSTER: Final = (
+    Path(
+        "eks:CreateAccessEntry + eks:AssociateAccessPolicy",
+        "makes itself administrator of any cluster, and so of its pods' roles",
+        (
+            Step("eks:CreateAccessEntry", an_existing("eks", "cluster/{}")),
+            Step(
+                "eks:AssociateAccessPolicy",
+                an_existing("eks", "access-entry/{}/role/111122223333/r/1"),
+                ({"eks:policyarn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"},),
+            ),
+        ),
+        ("hacktricks",),
+    ),
+)
+
+PATHS: Final[tuple[Path, ...]] = (*_IAM, *_COMPUTE, *_ORCHESTRATION, *_TAKE_OVER, *_DIRECTORY, *_CLUSTER)
 
 ACTIONS: Final[tuple[str, ...]] = tuple(dict.fromkeys(step.action for path in PATHS for step in path.steps))
 """Every action of any path: an identity that may do none of them has no path."""

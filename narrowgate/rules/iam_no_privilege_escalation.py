@@ -6,6 +6,9 @@ step is asked of what they allow, so a path is found however it is spelled and o
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from narrowgate.rules.contexts import DIRECT_CALL, UNTAGGED, with_values
@@ -63,13 +66,39 @@ def _try(step: Step, documents: tuple[str, ...], boundary: str | None) -> Answer
         answer = find_iam_request(
             (*documents, OUT_OF_REACH),
             (step.action,),
-            step.resources,
+            _fill(step.resources, documents),
             boundary=boundary,
             context=with_values(base, context),
         )
         if answer.possible:
             return answer
     return None
+
+
+def _fill(resources: tuple[str, ...], documents: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the resources with the places that the documents name, or any."""
+    if not any("{" in resource for resource in resources):
+        return resources
+    return tuple(
+        resource.format(partition=partition, region=region, account=account)
+        for resource in resources
+        for partition, region, account in _places(documents)
+    )
+
+
+@lru_cache(1 << 12)
+def _places(documents: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+    text = " ".join(documents)
+    partitions = sorted({"aws", *_PARTITION.findall(text)})
+    regions = sorted({"us-east-1", *_REGION.findall(text)})
+    accounts = sorted({"111122223333", *_ACCOUNT.findall(text)})
+    return tuple(islice(product(partitions, regions, accounts), _MOST_PLACES))
+
+
+_PARTITION = re.compile(r"arn:(aws-[a-z-]+):")
+_REGION = re.compile(r"\b[a-z]{2}(?:-[a-z]+)+-\d\b")
+_ACCOUNT = re.compile(r"\b\d{12}\b")
+_MOST_PLACES = 64
 
 
 def _fix(path: Path) -> str:

@@ -7,12 +7,13 @@ or decided is answered as possible, with the doubt said, so that every rule fail
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from narrowgate.access.iam import Policy, PolicyError, Request, find_request
+from narrowgate.access.iam import Policy, PolicyError, Request, evaluate, find_request
 from narrowgate.access.iam import parse as parse_iam_policy
 from narrowgate.access.iam.glob import is_literal, matches
+from narrowgate.access.iam.policy import Statement
 from narrowgate.access.vault import parse as parse_vault_policy
 from narrowgate.rules.contexts import DIRECT_CALL, FixedContext, bind
 
@@ -94,10 +95,65 @@ def _find(
     limit = _bound(boundary, context) if boundary is not None else None
     if isinstance(limit, PolicyError):
         limit = None
-    found = find_request(policies, asked, resources, limit)
+    concrete = not any("*" in resource or "?" in resource for resource in resources)
+    policies = [_about(policy, asked, resources if concrete else ()) for policy in policies]
+    limits = None if limit is None else [_about(limit, asked, ())]
+    if concrete and not _has_conditions([*policies, *(limits or ())]):
+        return _try_each(policies, asked, resources, limits)
+    found = find_request(policies, asked, resources, limits)
     if found.exists is None:
         return Answer(possible=True, doubt=f", as far as can be told: {found.reason}")
     return Answer(possible=True, request=found.request) if found.exists else IMPOSSIBLE
+
+
+def _about(policy: Policy, actions: tuple[str, ...], resources: tuple[str, ...]) -> Policy:
+    """Return the policy without statements that say nothing of `actions`, or of `resources` where those are given.
+
+    They can't matter, and cost time.
+    """
+    asked = [action.lower() for action in actions]
+    return replace(
+        policy,
+        statements=tuple(
+            statement
+            for statement in policy.statements
+            if (
+                statement.not_action
+                or any(matches(pattern.tokens, name) for pattern in statement.actions for name in asked)
+            )
+            and _reaches(statement, resources)
+        ),
+    )
+
+
+def _reaches(statement: Statement, resources: tuple[str, ...]) -> bool:
+    if not resources or statement.resources is None or statement.not_resource:
+        return True
+    return any(
+        pattern.variables or matches(pattern.tokens, resource)
+        for pattern in statement.resources
+        for resource in resources
+    )
+
+
+def _has_conditions(policies: Iterable[Policy]) -> bool:
+    """Tell whether anything but action and resource matters: conditions, or variables in resources."""
+    return any(
+        statement.conditions or any(pattern.variables for pattern in statement.resources or ())
+        for policy in policies
+        for statement in policy.statements
+    )
+
+
+def _try_each(
+    policies: list[Policy], actions: tuple[str, ...], resources: tuple[str, ...], limits: list[Policy] | None
+) -> Answer:
+    """Decide each of the few requests there are, where no condition can change the answer."""
+    for action in actions:
+        for resource in resources:
+            if evaluate(policies, action, resource, boundary=limits).allowed:
+                return Answer(possible=True, request=Request(action, resource))
+    return IMPOSSIBLE
 
 
 @lru_cache(_CACHE)
