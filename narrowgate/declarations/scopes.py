@@ -34,7 +34,7 @@ def check_scope_schema(scope: Mapping[str, Mapping[str, Any]]) -> Iterator[Probl
 
 def _check_property(schema: Mapping[str, Any]) -> Iterator[Problem]:
     kind = schema.get("type")
-    if kind not in _KEYWORDS:
+    if not isinstance(kind, str) or kind not in _KEYWORDS:
         hint = f"one of {', '.join(_KEYWORDS)}"
         yield Problem(("type",), "scope-schema", f"a scope value cannot be of type {kind!r}", hint)
         return
@@ -44,7 +44,7 @@ def _check_property(schema: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((keyword,), "unknown-key", f"`{keyword}` is not accepted for type {kind}", hint, key=True)
     if kind == "array":
         items = schema.get("items")
-        if not isinstance(items, Mapping) or items.get("type") not in _SCALARS:
+        if not isinstance(items, dict) or items.get("type") not in _SCALARS:
             yield Problem(
                 ("items",), "scope-schema", "a list must say its items' type", f"one of {', '.join(_SCALARS)}"
             )
