@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from narrowgate.access.vault.acl import AccessList, in_token_order
+from narrowgate.access.vault.acl import SLASH_FALLBACK, AccessList, in_token_order
 from narrowgate.access.vault.classes import DEFAULT_BOUND, PathClass, TooManyClassesError, path_classes
 from narrowgate.access.vault.decision import Decision, Policies, listed
 from narrowgate.access.vault.errors import VaultPolicyError
@@ -107,9 +107,10 @@ class _Finder:
         return None
 
     def _asked(self, place: PathClass) -> list[str]:
+        """Return the capabilities worth asking for; a list or scan request always ends in a slash."""
         ids = place.matched | (place.without_slash or frozenset())
         granted = {name for index in ids & self._new for name in self._rules[index].permissions.capabilities}
-        return sorted(granted)
+        return sorted(granted if place.without_slash is not None else granted - SLASH_FALLBACK)
 
     def _look(self, place: PathClass, capability: str) -> Witness | None:
         server = self._setting.server

@@ -15,7 +15,7 @@ from narrowgate.access.vault.acl import (
     make_pattern,
     merge,
 )
-from narrowgate.access.vault.classes import DEFAULT_BOUND, TooManyClassesError, path_classes
+from narrowgate.access.vault.classes import DEFAULT_BOUND, PathClass, TooManyClassesError, path_classes
 from narrowgate.access.vault.decision import Policies, Reason, listed
 from narrowgate.access.vault.errors import VaultPolicyError, VaultRequestError
 from narrowgate.access.vault.identities import TooManyIdentitiesError, identities
@@ -111,10 +111,7 @@ def _reachable(
     mark = len(rules)
     for place in path_classes([*(rule.pattern for rule in rules), asked], setting.bound):
         for capability in sorted(wanted):
-            covered = mark in place.matched
-            if capability in SLASH_FALLBACK and place.without_slash is not None:
-                covered = covered or mark in place.without_slash
-            if not covered:
+            if not _covers(mark, place, capability):
                 continue
             ask = find_ask(deciding_permissions(rules, place, own, capability, setting.server), capability)
             if ask is not None:
@@ -123,3 +120,10 @@ def _reachable(
                     yield Witness(
                         place.path, capability, ask.parameters, ask.wrap_ns, dict(identity), decision, at=setting.moment
                     )
+
+
+def _covers(mark: int, place: PathClass, capability: str) -> bool:
+    """Tell whether the pattern asked for covers requests of a class; list and scan requests end in a slash."""
+    if capability not in SLASH_FALLBACK:
+        return mark in place.matched
+    return place.without_slash is not None and (mark in place.matched or mark in place.without_slash)

@@ -12,6 +12,7 @@ from narrowgate.access.vault.policy import Server
 
 # Written as the server writes them: `*` at the end is any rest.
 _BOTH = (
+    "auth/token/accessors",
     "auth/token/accessors/",
     "sys/audit",
     "sys/audit/*",
