@@ -6,7 +6,7 @@ The answer is a request that `evaluate` confirmed, a proof that there is none, o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -151,9 +151,10 @@ class _Hunt:
 
     def _try(self, wanted: tuple[Statement, ...], target: _Target, avoided: Avoided) -> Request | None:
         try:
-            request, is_empty = self._take(wanted, target.avoided, avoided)
-            if request is not None or is_empty:
-                return request
+            for attempt in (avoided, replace(avoided, by_length=True), replace(avoided, by_length=True, together=True)):
+                request, is_empty = self._take(wanted, target.avoided, attempt)
+                if request is not None or (is_empty and not attempt.together):
+                    return request
             for values in _assignments(wanted, target.avoided):
                 request = self._take_with(wanted, target.avoided, values)
                 if request is not None:
@@ -186,7 +187,7 @@ class _Hunt:
         """Search with every policy variable replaced by a value."""
         numbering: Numbering = {}
         replaced = [substitute(one, values) for one in shunned]
-        avoided = Avoided(make_boxes(replaced, numbering), numbering, values)
+        avoided = Avoided(make_boxes(replaced, numbering), numbering, values, by_length=True, together=True)
         return self._take(tuple(substitute(one, values) for one in wanted), replaced, avoided)[0]
 
 
@@ -204,6 +205,7 @@ def _all_assignments(keys: list[str], needed: set[str], statements: Sequence[Sta
     yield {key: unknown[key] if key in needed else None for key in keys}
     yield dict.fromkeys(keys)
     yield dict.fromkeys(keys, "narrowgate-probe")
+    yield dict.fromkeys(keys, "x")
     for key in keys:
         yield {**unknown, key: None}
     for key in keys:

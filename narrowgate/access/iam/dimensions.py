@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from narrowgate.access.iam.boxes import Box, Undecidable, has_variables, widen_variables
-from narrowgate.access.iam.glob import STAR, generic, is_literal, matches, meet
+from narrowgate.access.iam.glob import STAR, generic, is_literal, longest_single_run, matches, meet, split_lengths
 from narrowgate.access.iam.policy import PrincipalEntry
 from narrowgate.access.iam.principals import identify, names_caller
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 _CLASS_LIMIT: Final = 6000
+_SPLIT_LIMIT: Final = 300
 _PROBE: Final = "narrowgate-probe"
 
 
@@ -103,16 +104,21 @@ def with_wanted(patterns: tuple[str, ...], sides: Iterable[tuple[str, ...]]) -> 
     return tuple(found)
 
 
-def action_options(positives: Sequence[Box], negatives: Sequence[Box], index: PatternIndex) -> list[Option]:
-    """Return the classes of actions within all positive boxes."""
+def action_options(
+    positives: Sequence[Box], negatives: Sequence[Box], index: PatternIndex, *, by_length: bool
+) -> list[Option]:
+    """Return the classes of actions within all positive boxes; `by_length` tells apart what only a `?` does."""
     patterns = combine(box.actions for box in positives if not box.not_action)
     refused = [tokens for box in positives if box.not_action for tokens in box.actions]
     wanted = [box.actions for box in negatives if box.not_action]
-    return _glob_options(with_wanted(patterns, wanted), refused, index.live)
+    depth = _depth(box.actions for box in (*positives, *negatives)) if by_length else 0
+    return _glob_options(with_wanted(patterns, wanted), refused, index.live, depth)
 
 
-def resource_options(positives: Sequence[Box], negatives: Sequence[Box], index: PatternIndex) -> list[Option]:
-    """Return the classes of resources within all positive boxes.
+def resource_options(
+    positives: Sequence[Box], negatives: Sequence[Box], index: PatternIndex, *, by_length: bool
+) -> list[Option]:
+    """Return the classes of resources within all positive boxes; `by_length` tells apart what only a `?` does.
 
     A variable may be anything, so: with one positive box it is a value of its own; with several, or where it has
     to be told from a NotResource, it is widened in the positive ones. A NotResource to avoid that holds variables
@@ -142,12 +148,21 @@ def resource_options(positives: Sequence[Box], negatives: Sequence[Box], index: 
         for number, box in enumerate(negatives)
         if box.not_resource and box.resources is not None and set(box.resources) <= excluded
     )
-    return _glob_options(with_wanted(combine(lists), wanted), refused, lambda text: index.live(text) & ~never | always)
+    depth = _depth(box.resources or () for box in (*positives, *negatives)) if by_length else 0
+    patterns = with_wanted(combine(lists), wanted)
+    return _glob_options(patterns, refused, lambda text: index.live(text) & ~never | always, depth)
 
 
-def _glob_options(patterns: tuple[str, ...], refused: list[str], live: Callable[[str], int]) -> list[Option]:
+def _depth(lists: Iterable[tuple[str, ...]]) -> int:
+    return max((longest_single_run(tokens) for patterns in lists for tokens in patterns), default=0)
+
+
+def _glob_options(
+    patterns: tuple[str, ...], refused: list[str], live: Callable[[str], int], depth: int
+) -> list[Option]:
     found: list[Option] = []
-    for tokens in patterns:
+    split = (split_lengths(tokens, depth, _SPLIT_LIMIT) for tokens in patterns) if depth else [patterns]
+    for tokens in chain.from_iterable(split):
         text = generic(tokens)
         if not any(matches(other, text) for other in refused):
             found.append(Option(tokens, live(text)))

@@ -134,8 +134,8 @@ class _Asked:
     def read(cls, action: str, resource: str, context: Context, principal: Principal | None) -> _Asked:
         """Normalize a request. Raises RequestError."""
         for text in (action, resource):
-            if not isinstance(text, str) or not text:
-                raise RequestError("an action and a resource are strings that are not empty")
+            if not isinstance(text, str):
+                raise RequestError("an action and a resource are strings")
             _check(text)
         values = {key.lower(): given for key, value in context.items() if (given := read_values(value)) is not None}
         caller = read_principal(principal)

@@ -166,6 +166,34 @@ def _plan(tokens: str) -> list[str] | _Automaton | None:
     return [""] if pieces == ["", ""] else pieces
 
 
+def longest_single_run(tokens: str) -> int:
+    """Return how many single-character wildcards stand in a row at most."""
+    longest = length = 0
+    for character in tokens:
+        length = length + 1 if character in _ONES else 0
+        longest = max(longest, length)
+    return longest
+
+
+def split_lengths(tokens: str, depth: int, limit: int) -> list[str]:
+    """Split a pattern by the lengths that its stars stand for: 0, 1, … `depth` and more.
+
+    A `?` of another pattern tells lengths apart that a star leaves open. Returns the pattern itself where more
+    than `limit` patterns would come of it.
+    """
+    places = [place for place, character in enumerate(tokens) if character in _STARS]
+    if not places or (depth + 1) ** len(places) > limit:
+        return [tokens]
+    found = [""]
+    for character in tokens:
+        forms = [character]
+        if character in _STARS:
+            single = ONE if character == STAR else ONE_IN_PART
+            forms = [*(single * length for length in range(depth)), single * depth + character]
+        found = [start + form for start in found for form in forms]
+    return list(dict.fromkeys(normalize(text) for text in found))
+
+
 def covers(wide: str, narrow: str) -> bool:
     """Say whether every string of `narrow` is a string of `wide` (never wrongly yes)."""
     return matches(wide, generic(narrow))

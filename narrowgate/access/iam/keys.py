@@ -14,7 +14,7 @@ from narrowgate.access.iam.boxes import Numbering, Undecidable, has_variables, n
 from narrowgate.access.iam.conditions import OPERATORS, Family, Values, holds_without_key
 from narrowgate.access.iam.dimensions import Option
 from narrowgate.access.iam.glob import covers
-from narrowgate.access.iam.samples import samples_of
+from narrowgate.access.iam.samples import SPELLED_OUT, count_letters, samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _OPAQUE_LIMIT: Final = 6
 _CLASS_LIMIT: Final = 4000
-GROUPS: Final[dict[Family, str]] = {"literal": "text", "like": "text", "caseless": "caseless", "bool": "caseless"}
+_GROUPS: Final[dict[Family, str]] = {"literal": "text", "like": "text", "caseless": "caseless", "bool": "caseless"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,17 @@ class _Class:
     every: int
 
 
-def group_of(family: Family, families: set[Family]) -> str:
-    """Return the group of families that are sampled together; text and caseless ones unless a pattern needs case."""
-    group = GROUPS.get(family, family)
-    if group == "caseless" and "like" not in families:
-        return "text"
-    return group
+def groups_of(conditions: Iterable[Condition]) -> dict[Family, str]:
+    """Return which families of operators on one key are sampled together.
+
+    Text and caseless ones are, unless a pattern may tell apart more spellings than can be sampled.
+    """
+    families = {OPERATORS[one.operator].family for one in conditions}
+    groups = {family: _GROUPS.get(family, str(family)) for family in families}
+    caseless = (one for one in conditions if groups[OPERATORS[one.operator].family] == "caseless")
+    if "like" not in families or all(count_letters(v.text) <= SPELLED_OUT for one in caseless for v in one.values):
+        groups = {family: "text" if group == "caseless" else group for family, group in groups.items()}
+    return groups
 
 
 class KeyClasses:

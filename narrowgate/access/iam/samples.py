@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Final
 
 from narrowgate.access.iam.boxes import Undecidable, has_variables
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from decimal import Decimal
 
+SPELLED_OUT: Final = 6
+"""Up to so many letters a value is sampled in every spelling, which a pattern may then tell apart."""
 _MEET_LIMIT: Final = 400
 
 
@@ -55,16 +57,24 @@ def _close_under_meet(values: Iterable[str]) -> list[str]:
 
 
 def _in_other_cases(values: Iterable[str], taken: set[str]) -> list[str]:
-    """Return for each value spellings in other cases, one of which no case-sensitive value has, if there is one."""
+    """Return for each value all its spellings, or, of a long one, one that no case-sensitive value has."""
     found: list[str] = []
     for value in values:
         if has_variables(value):
+            continue
+        if count_letters(value) <= SPELLED_OUT:
+            found += ["".join(letters) for letters in product(*(dict.fromkeys((c, c.swapcase())) for c in value))]
             continue
         spellings = [value, value.lower(), value.upper(), value.swapcase()]
         spellings += [value[:n] + value[n].swapcase() + value[n + 1 :] for n in range(len(value))]
         free = [spelling for spelling in spellings if spelling not in taken and spelling.lower() == value.lower()]
         found += [value, *free[:1]]
     return found
+
+
+def count_letters(value: str) -> int:
+    """Return how many characters of the value have two cases."""
+    return sum(character != character.swapcase() for character in value)
 
 
 def _sample_order(

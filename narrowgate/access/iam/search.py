@@ -17,12 +17,13 @@ from narrowgate.access.iam.boxes import Box, Numbering, Undecidable
 from narrowgate.access.iam.conditions import OPERATORS, Values
 from narrowgate.access.iam.dimensions import Option, PatternIndex, action_options, principal_options, resource_options
 from narrowgate.access.iam.glob import STAR, generic
-from narrowgate.access.iam.keys import KeyClasses, group_of
+from narrowgate.access.iam.keys import KeyClasses, groups_of
 from narrowgate.access.iam.multivalued import may_have_several_values
 
 if TYPE_CHECKING:
     from narrowgate.access.iam.policy import Condition, PrincipalEntry
 
+_ALL: Final = "all"
 _STEP_LIMIT: Final = 20000
 _SAMPLES_OF_ONE_CLASS: Final = 4
 
@@ -52,6 +53,10 @@ class Avoided:
     boxes: Sequence[Box]
     numbering: Numbering
     fixed: Fixed = field(default_factory=dict)
+    by_length: bool = False
+    """Tell apart lengths that only a `?` tells apart: slower."""
+    together: bool = False
+    """Sample operators of different families on one key together, not on their own: emptiness is no proof then."""
 
     @cached_property
     def unconditional(self) -> int:
@@ -88,7 +93,7 @@ def search(positives: Sequence[Box], avoided: Avoided) -> Iterator[Sketch]:
     """
     if any(_is_covered(box, avoided) for box in positives):
         return
-    actions = _by_liveness(action_options(positives, avoided.boxes, avoided.actions))
+    actions = _by_liveness(action_options(positives, avoided.boxes, avoided.actions, by_length=avoided.by_length))
     if actions:
         cut = _Cut(positives, avoided)
         for live, samples in actions:
@@ -164,14 +169,17 @@ class _Cut:
         return [*self._asked.get(key, []), *(condition for _, conditions in sides for condition in conditions)]
 
     def _groups(self, key: str) -> list[str]:
-        families = {OPERATORS[condition.operator].family for condition in self._conditions(key)}
-        groups = {group_of(family, families) for family in families} - {"null"}
+        groups = set(groups_of(self._conditions(key)).values()) - {"null"}
+        if self._avoided.together and len(groups) > 1:
+            return [_ALL]
         return sorted(groups) or ["null"]
 
     def _options(self, name: object) -> list[Option]:
         if name not in self._known:
             if name == "resource":
-                self._known[name] = resource_options(self._positives, self._avoided.boxes, self._avoided.resources)
+                self._known[name] = resource_options(
+                    self._positives, self._avoided.boxes, self._avoided.resources, by_length=self._avoided.by_length
+                )
             elif name == "principal":
                 self._known[name] = principal_options(self._positives, self._avoided.boxes)
             else:
@@ -185,11 +193,11 @@ class _Cut:
         A box to avoid whose conditions on the key are of several groups may thus look avoided only where one of
         them fails, which each group tells.
         """
-        families = {OPERATORS[condition.operator].family for condition in self._conditions(key)}
+        groups = groups_of(self._conditions(key))
 
         def within(conditions: Sequence[Condition]) -> list[Condition]:
             found = ((condition, OPERATORS[condition.operator].family) for condition in conditions)
-            return [one for one, family in found if family == "null" or group_of(family, families) == group]
+            return [one for one, family in found if "null" in (family, group) or group in (_ALL, groups[family])]
 
         sides = self._avoided.keys.get(key, [])
         negatives = [(bit, within(conditions)) for bit, conditions in sides]
