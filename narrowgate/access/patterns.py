@@ -21,13 +21,14 @@ def _tokens(pattern: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=65536)
-def _literal_length(pattern: str) -> int:
+def literal_length(pattern: str) -> int:
+    """Return how many characters stand before the first wildcard or variable."""
     return next((n for n, character in enumerate(pattern) if character in "*?$"), len(pattern))
 
 
 def overlap(left: str, right: str) -> bool:
     """Say whether some text matches both patterns, in which `*` is any text and `?` any one character."""
-    one_length, other_length = _literal_length(left), _literal_length(right)
+    one_length, other_length = literal_length(left), literal_length(right)
     prefix = min(one_length, other_length)
     if left[:prefix] != right[:prefix]:
         return False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from narrowgate.access import iam, vault
 from narrowgate.access.diff.iam_cover import statement_of
-from narrowgate.access.patterns import overlap
+from narrowgate.access.patterns import literal_length, overlap
 from narrowgate.access.words import say_grant
 from narrowgate.compile import compile_workflow, names
 from narrowgate.compile.identity import compile_identity
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from narrowgate.plan import AccessPlan, ActionAccess, Approval, Grant, ToolAccess, WorkflowAccess
 
 VAULT_CAPABILITIES: Final = frozenset({"create", "read", "update", "patch", "delete", "list", "scan", "sudo"})
+_NAME_KEPT: Final = 20
+_ARN_COLONS: Final = 5
 _ANY_ACTION: Final = "any:Action"
 SQL_PRIVILEGES: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE"})
 
@@ -138,7 +140,9 @@ def _match_iam(question: Question) -> Callable[[Grant], bool]:
 def _reaches(pattern: str, resource: str) -> bool:
     if not overlap(pattern, resource):
         return False
-    # Most patterns end here. IAM's own reading of an ARN's parts decides the others; what it cannot, is an answer too.
+    if _names_service(pattern) and _names_service(resource):
+        return True  # wildcards are in the ARN's last part only, where they stand for any text
+    # IAM's own reading of an ARN's parts decides; what it cannot decide is an answer too.
     statement = statement_of(IamGrant((_ANY_ACTION,), (pattern,)))
     policy = iam.parse({"Version": "2012-10-17", "Statement": [statement]})
     if "${" in pattern:
@@ -146,6 +150,11 @@ def _reaches(pattern: str, resource: str) -> bool:
     if "*" in resource or "?" in resource:
         return iam.find_request(policy, _ANY_ACTION, resource).exists is not False
     return iam.evaluate(policy, _ANY_ACTION, resource).allowed
+
+
+def _names_service(arn: str) -> bool:
+    """Say whether all but the last part of an ARN stands there in full."""
+    return arn[: literal_length(arn)].count(":") >= _ARN_COLONS
 
 
 # PostgreSQL -----------------------------------------------------------------------------------------------------------
@@ -175,6 +184,7 @@ def _match_sql(question: Question) -> Callable[[Grant], bool]:
 def _vault_holders(plan: AccessPlan, question: Question) -> Iterator[Holder]:
     """Agents' policies differ only in their workflow's name, so that equal ones are decided once."""
     decided: dict[str, bool] = {}
+    last = question.resource.rpartition("/")[2]
     for workflow in plan.workflows:
         _, _, policy = compile_identity(workflow, plan.environment, ())
         key = policy.text.replace(workflow.name, "*")
@@ -182,8 +192,10 @@ def _vault_holders(plan: AccessPlan, question: Question) -> Iterator[Holder]:
             decided[key] = vault.evaluate([policy.text], question.resource, question.action).allowed
         if decided[key]:
             yield _login_holder(workflow, f"{question.action} on {question.resource}, by the login itself")
-        last = question.resource.rpartition("/")[2]
-        if any(names.vault_role_name(workflow.name, tool.tool) == last for tool in workflow.tools):
+        # A role's name begins with its workflow's, which tells nearly all others apart without a hash.
+        if last.startswith(workflow.name[:_NAME_KEPT]) and any(
+            names.vault_role_name(workflow.name, tool.tool) == last for tool in workflow.tools
+        ):
             yield from _tool_holders(plan, workflow, question)
 
 
