@@ -199,6 +199,9 @@ class VaultBinding:
     aws_mount: str = "narrowgate-aws"
     database_mount: str = "narrowgate-database"
     auth_prefix: str = "agents"
+    kv_mount: str = "narrowgate-kv"
+    pki_mount: str = "narrowgate-pki"
+    signing_key: str = "narrowgate"
 
 
 @dataclass(frozen=True, slots=True)

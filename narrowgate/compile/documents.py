@@ -100,23 +100,64 @@ class PostgresDocuments:
 
 
 @dataclass(frozen=True, slots=True)
+class BearerDocuments:
+    """A tool behind signed tokens: a role of Vault's identity tokens. `settings["template"]` holds the claims.
+
+    In it `accessor_placeholder` stands for the accessor of the workflow's auth mount, which Vault makes up on deploy;
+    None where the workflow acts for nobody. `key` names the environment's signing key.
+    """
+
+    key: str
+    role: VaultSecretRole
+    accessor_placeholder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KvDocuments:
+    """A tool behind a key that cannot be dynamic: one path of a KV v2 mount, which a person fills and rotates.
+
+    `metadata_path` and `custom_metadata` say whose it is and how old it may get.
+    """
+
+    mount: str
+    credential_path: str
+    metadata_path: str
+    custom_metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PkiDocuments:
+    """A tool behind client certificates: a PKI role that issues exactly one name, `uri_san`."""
+
+    role: VaultSecretRole
+    uri_san: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToolDocuments:
     """All documents of one tool of one workflow; `policy` names the exact credential path and nothing else.
 
-    `aws` or `postgres` is None for the other backend, and both are None where every action is gated: then no
-    credential path exists at all and `policy` is None too.
+    Only the tool's own backend has documents; none has where every action is gated: then no credential path exists at
+    all and `policy` is None too. `request` is what an agent sends to the path beside `ttl`; None means a plain read.
     """
 
     access: ToolAccess
     policy: VaultPolicy | None
     aws: AwsDocuments | None = None
     postgres: PostgresDocuments | None = None
+    bearer: BearerDocuments | None = None
+    kv: KvDocuments | None = None
+    pki: PkiDocuments | None = None
+    request: Json | None = None
 
     @property
     def credential_path(self) -> str | None:
         """Return the one path where the agent fetches this tool's credentials, or None."""
-        documents = self.aws or self.postgres
-        return None if documents is None else documents.vault_role.credential_path
+        if self.kv is not None:
+            return self.kv.credential_path
+        role = next((d.vault_role for d in (self.aws, self.postgres) if d is not None), None)
+        role = next((d.role for d in (self.bearer, self.pki) if d is not None), role)
+        return None if role is None else role.credential_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +183,9 @@ class FoundationDocuments:
     aws_config: Json
     database_mount: str
     database_connections: tuple[Json, ...]
+    kv_mount: str = "narrowgate-kv"
+    pki_mount: str = "narrowgate-pki"
+    signing_key: str = "narrowgate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ def compile_foundation(environment: Environment) -> FoundationDocuments:
         aws_config=_aws_config(environment),
         database_mount=environment.vault.database_mount,
         database_connections=_connections(environment),
+        kv_mount=environment.vault.kv_mount,
+        pki_mount=environment.vault.pki_mount,
+        signing_key=environment.vault.signing_key,
     )
 
 

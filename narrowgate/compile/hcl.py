@@ -20,12 +20,16 @@ _EXACT_PATH: Final = re.compile(r"[A-Za-z0-9_.@=,-]+(/[A-Za-z0-9_.@=,-]+)*")
 
 @dataclass(frozen=True, slots=True)
 class PathRule:
-    """What a policy allows on one exact path. `allowed_parameters` restricts the request's own parameters."""
+    """What a policy allows on one exact path. `allowed_parameters` restricts the request's own parameters.
+
+    A request without parameters passes `allowed_parameters`; `required_parameters` refuses it.
+    """
 
     path: str
     capabilities: Sequence[str]
     reason: str
     allowed_parameters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    required_parameters: Sequence[str] = ()
 
 
 def render_policy(title: str, rules: Iterable[PathRule]) -> str:
@@ -43,6 +47,9 @@ def render_policy(title: str, rules: Iterable[PathRule]) -> str:
                 for name, values in sorted(rule.allowed_parameters.items())
             ]
             lines.append("  }")
+        if rule.required_parameters:
+            required = ", ".join(quote(name) for name in sorted(rule.required_parameters))
+            lines.append(f"  required_parameters = [{required}]")
         blocks.append("\n".join([*lines, "}\n"]))
     return "\n".join(blocks)
 

@@ -22,7 +22,8 @@ _LITERAL: Final = frozenset(
     {"NumericEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals"}
     | {"DateLessThan", "DateGreaterThan", "Bool", "IpAddress", "ArnEquals", "ArnLike", "Null"}
 )
-_QUALIFIERS: Final = ("ForAllValues:", "ForAnyValue:")
+_ALL: Final = "ForAllValues:"
+_QUALIFIERS: Final = (_ALL, "ForAnyValue:")
 _ESCAPES: Final = {"*": "${*}", "?": "${?}", "$": "${$}"}
 _KEY: Final = re.compile(r"[a-z0-9-]+:[A-Za-z0-9/._-]+")
 
@@ -62,6 +63,10 @@ def check_conditions(actions: Sequence[str], when: When) -> Iterator[Problem]:
                 continue
             for problem in iam_catalogue.check_condition_key(actions, key):
                 yield problem.under(operator, key)
+            if operator.startswith(_ALL) and when.get("Null", {}).get(key) is not False:
+                message = f"`{_ALL}` holds where a request has no `{key}` at all"
+                hint = f"add `Null: {{{key}: false}}`"
+                yield Problem((operator, key), "iam-condition", message, hint, key=True)
     for path, text in condition_texts(when):
         try:
             references = parse_template(text).references

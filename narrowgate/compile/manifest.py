@@ -63,6 +63,8 @@ def _tool(documents: ToolDocuments, environment: Environment) -> Json:
     if documents.policy is not None:
         described["connection"] = BACKENDS[access.backend].describe_connection(documents, environment)
         described["path"] = documents.credential_path
+        if documents.request is not None:
+            described["request"] = documents.request
     return dict(sorted(described.items()))
 
 

@@ -21,6 +21,7 @@ Scalar = str | int | bool
 Value = Scalar | tuple[Scalar, ...]
 Place = Callable[[Scalar], str]
 
+# Kinds that a declaration may write; `workflow` (name, tool) is known to backends only.
 KINDS: Final = ("env", "scope", "binding")
 _REFERENCE: Final = re.compile(r"\$\{([a-z]+)\.([a-z][a-z0-9_]*)\}")
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from narrowgate.declarations.source import KeyPath
     from narrowgate.errors import Location
     from narrowgate.plan import AccessPlan
 
@@ -62,6 +63,7 @@ def check_stacks(stacks_dir: Path, environments: Sequence[str] | None = None) ->
             errors += error.errors
         except CompileError as error:
             errors.append(_place(error, declarations))
+    errors += find_shared(sources)
     if environments is None:
         errors += _check_environments(declarations, [source.environment.name for source in sources])
     ordered = DeclarationErrors(errors).errors if errors else ()
@@ -88,6 +90,38 @@ def _check_environments(declarations: Declarations, known: list[str]) -> Iterato
                 path = ("environments", index)
                 message = f"no environment `{name}`"
                 yield workflow.source.error(message, path, "unknown-environment", suggest(name, known))
+
+
+def find_shared(sources: Sequence[EnvironmentSource]) -> Iterator[DeclarationError]:
+    """Yield what two environments share: no account, Vault, mount or data of one may be another's.
+
+    The identity provider may be the company's one: agents' audiences differ by environment.
+    """
+    seen: dict[tuple[object, ...], str] = {}
+    for source in sorted(sources, key=lambda entry: entry.environment.name):
+        for key, path, what in _realities(source):
+            other = seen.setdefault(key, source.environment.name)
+            if other != source.environment.name:
+                message = f"{source.environment.name} and {other} share {what}"
+                hint = "environments have nothing in common: give each its own"
+                yield source.source.error(message, (*CONFIG_PATH, *path), "shared-environment", hint)
+
+
+def _realities(source: EnvironmentSource) -> Iterator[tuple[tuple[object, ...], KeyPath, str]]:
+    """Yield each real thing of an environment: what makes it the same, where it stands, and what it is called."""
+    environment = source.environment
+    aws, vault = environment.aws, environment.vault
+    yield ("account", aws.partition, aws.account), ("aws", "account"), f"the AWS account {aws.account}"
+    # Two namespaces of one server are two Vaults.
+    name = f"{vault.address} {vault.namespace or ''}".strip()
+    yield ("vault", vault.address, vault.namespace), ("vault", "address"), f"the Vault {name}"
+    for tool in environment.tools:
+        values = dict(tool.values)
+        if {"host", "database"} <= values.keys():
+            key = ("database", values["host"], values.get("port"), values["database"])
+            yield key, ("tools", tool.tool, "database"), f"the database {values['database']} at {values['host']}"
+        if "bucket" in values:
+            yield ("bucket", values["bucket"]), ("tools", tool.tool, "bucket"), f"the bucket {values['bucket']}"
 
 
 def _place(error: CompileError, declarations: Declarations) -> DeclarationError:

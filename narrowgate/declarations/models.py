@@ -133,6 +133,9 @@ class VaultDeclaration(Declared):
     aws_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-aws"
     database_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-database"
     auth_prefix: Name = "agents"
+    kv_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-kv"
+    pki_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-pki"
+    signing_key: Name = "narrowgate"
 
 
 Pointer = Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]

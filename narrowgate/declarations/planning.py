@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from narrowgate.compile.backends.backend import SCOPE, TOOL, WORKFLOW
 from narrowgate.compile.errors import CompileError, PlaceError
 from narrowgate.compile.references import Reference, Value
 from narrowgate.declarations.catalogue import Tool, ToolAction, read_tools
@@ -175,7 +176,7 @@ class _Planner:
             workflow=self.workflow.name,
             tool=tool.name,
             backend=tool.backend.backend,
-            scope=json.dumps(scope, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
+            scope=_canonical(scope),
             actions=tuple(sorted(resolved, key=lambda action: action.name)),
             ttl_seconds=ttl,
             max_ttl_seconds=max_ttl,
@@ -227,6 +228,9 @@ class _Planner:
             Reference("env", "name"): self.environment.name,
             Reference("env", "partition"): aws.partition,
             Reference("env", "region"): aws.region,
+            SCOPE: _canonical(scope),
+            TOOL: tool.name,
+            WORKFLOW: self.workflow.name,
         }
         for name, bound in self.environment.binding(tool.name).values:
             values[Reference("binding", name)] = bound
@@ -294,6 +298,10 @@ class _Planner:
             if key not in gated:
                 message = f"`{key}` is no gated action of this workflow"
                 yield self._error(message, ("approvals", key), "unknown-approval", suggest(key, gated), key=True)
+
+
+def _canonical(scope: Mapping[str, object]) -> str:
+    return json.dumps(scope, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def to_approval(declaration: ApprovalDeclaration) -> Approval:

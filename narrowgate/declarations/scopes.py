@@ -5,14 +5,16 @@ Only values that can stand in a name or a predicate are possible: text, whole nu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 
 from narrowgate.compile.problems import Problem
 from narrowgate.declarations.errors import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _SCALARS: Final = ("string", "integer", "boolean")
 _KEYWORDS: Final[dict[str, frozenset[str]]] = {

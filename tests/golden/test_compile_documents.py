@@ -21,9 +21,17 @@ if TYPE_CHECKING:
 STACKS = Path(__file__).resolve().parents[2] / "stacks"
 
 
+CATALOGUE = Path(__file__).resolve().parent / "catalogue"
+
+
 @pytest.fixture(scope="module")
 def documents() -> PlanDocuments:
     return compile_plan(load_plan(STACKS, load_environment(STACKS, "dev")))
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> PlanDocuments:
+    return compile_plan(load_plan(CATALOGUE, load_environment(CATALOGUE, "test")))
 
 
 def as_json(value: object) -> str:
@@ -57,6 +65,12 @@ def render_postgres(workflow: WorkflowDocuments) -> str:
     return "\n".join(lines)
 
 
+def render_others(workflow: WorkflowDocuments) -> str:
+    """Render the tools that are neither behind AWS nor behind PostgreSQL."""
+    found = {tool.access.tool: tool.bearer or tool.kv or tool.pki for tool in workflow.tools}
+    return as_json({name: dataclasses.asdict(document) for name, document in found.items() if document is not None})
+
+
 RENDERINGS: dict[str, Callable[[WorkflowDocuments], str]] = {
     "policies.hcl": render_policies,
     "login.json": render_login,
@@ -73,6 +87,15 @@ def test_a_workflow_compiles_to_these_documents(
 ) -> None:
     workflow = next(w for w in documents.workflows if w.access.name == name)
     golden(f"compile/{name}/{rendering}", RENDERINGS[rendering](workflow))
+
+
+@pytest.mark.parametrize("rendering", sorted({*RENDERINGS, "others.json"} - {"postgres.sql"}))
+@pytest.mark.parametrize("name", ["nightly-report", "operations"])
+def test_every_kind_of_tool_compiles_to_these_documents(
+    catalogue: PlanDocuments, golden: Callable[[str, str], None], name: str, rendering: str
+) -> None:
+    workflow = next(w for w in catalogue.workflows if w.access.name == name)
+    golden(f"catalogue/{name}/{rendering}", (RENDERINGS | {"others.json": render_others})[rendering](workflow))
 
 
 def test_the_foundation_compiles_to_these_documents(

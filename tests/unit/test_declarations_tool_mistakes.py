@@ -86,6 +86,15 @@ MISTAKES = {
     ),
     "condition operator unknown": (DOCUMENTS, "StringLike:", "StringLick:", 16, 16, "iam-condition", "StringLike"),
     "negated condition": (DOCUMENTS, "StringLike:", "StringNotLike:", 16, 16, "iam-condition", "no accepted operator"),
+    "condition that holds without its key": (
+        DOCUMENTS,
+        "StringLike:",
+        '"ForAllValues:StringLike":',
+        16,
+        44,
+        "iam-condition",
+        "Null: {s3:prefix: false}",
+    ),
     "if-exists condition": (
         DOCUMENTS,
         "StringLike:",

@@ -7,17 +7,24 @@ must not know any of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict
+
+from narrowgate.compile.references import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from narrowgate.compile.documents import Json, ToolDocuments
     from narrowgate.compile.problems import Problem
-    from narrowgate.compile.references import Reference, Value
+    from narrowgate.compile.references import Value
     from narrowgate.plan import Access, Backend, Environment, Grant, ToolAccess, WorkflowAccess
+
+
+WORKFLOW: Final = Reference("workflow", "name")
+TOOL: Final = Reference("workflow", "tool")
+SCOPE: Final = Reference("workflow", "scope")
 
 
 class Declared(BaseModel):
@@ -38,7 +45,10 @@ class DeclaredGrant(Declared):
         raise NotImplementedError
 
     def resolve(self, values: Mapping[Reference, Value]) -> Iterator[Grant]:
-        """Yield the plan's grants for `values`; raise `PlaceError` for a value that does not fit its place."""
+        """Yield the plan's grants for `values`; raise `PlaceError` for a value that does not fit its place.
+
+        Beside what a declaration may write, `values` holds `WORKFLOW` and `TOOL` (names) and `SCOPE` (canonical JSON).
+        """
         raise NotImplementedError
 
 
