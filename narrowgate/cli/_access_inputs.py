@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,12 +98,20 @@ def load_plan_of(stacks: Path, environment: str | None) -> AccessPlan:
 
 
 def load_old(plan: AccessPlan, stacks: Path, base: str | None, lock: Path | None) -> AccessLock:
-    """Return the lock to compare with: the committed one, the one at git ref `base`, or the file `lock`."""
+    """Return the lock to compare with: the committed one, the one at git ref `base`, or `lock` (a file or a folder)."""
     with reading():
         if base is not None:
             return load_base(plan, stacks, base)
         name = plan.environment.name
+        if lock is not None and lock.is_dir():
+            path = lock / f"{name}.yaml"
+            return load_lock(path, plan, environment=name) if path.exists() else empty_lock(plan)
         return load_lock(lock or lock_file(stacks, name), plan, environment=name)
+
+
+def empty_lock(plan: AccessPlan) -> AccessLock:
+    """Return the lock of a new environment: no workflow, so that everything is new access."""
+    return replace(lock_of(plan), workflows=())
 
 
 def load_base(plan: AccessPlan, stacks: Path, ref: str) -> AccessLock:
@@ -112,9 +121,8 @@ def load_base(plan: AccessPlan, stacks: Path, ref: str) -> AccessLock:
         raise UnreadableInputError(f"git knows no commit `{ref}`", hint="fetch it first: git fetch origin")
     name = plan.environment.name
     path = lock_file(Path(), name)
-    if not _git(stacks, "ls-tree", "--name-only", "--end-of-options", commit, f"./{path}").strip():
-        empty = lock_of(plan)
-        return AccessLock(empty.environment, empty.account, empty.broker, empty.logins, empty.databases, ())
+    if not _git(stacks, "ls-tree", "--name-only", commit, f"./{path}").strip():
+        return empty_lock(plan)
     text = _git(stacks, "cat-file", "blob", f"{commit}:./{path}")
     return read_lock(text, path=Path(f"{ref}:{path}"), environment=name)
 

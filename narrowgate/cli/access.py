@@ -50,7 +50,9 @@ def diff(
         str | None,
         typer.Option("--base", help="Compare with the lock at this git ref."),
     ] = None,
-    lock: Annotated[Path | None, typer.Option("--lock", help="Compare with this lock file.")] = None,
+    lock: Annotated[
+        Path | None, typer.Option("--lock", help="Compare with this lock, or with the locks in this folder.")
+    ] = None,
     output: Output = Format.TEXT,
     stacks: Stacks = None,
 ) -> None:

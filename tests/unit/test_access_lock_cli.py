@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -118,6 +119,21 @@ def test_a_mistake_is_a_message_and_exit_2(run: Run, arguments: tuple[str, ...])
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert "error" in err
+
+
+def test_diff_with_a_folder_of_locks(run: Run, stacks: Path, edit: Edit) -> None:
+    base = stacks.parent / "base"
+    shutil.copytree(stacks / "locks", base)
+    edit(*WIDER)
+    assert run("lock", "--env", "dev")[0] == 0
+    code, out, _ = run("diff", "--env", "all", "--lock", base, "--format", "markdown")
+    assert code == 1
+    assert "reporter_email" in out
+    assert run("diff", "--env", "all", "--lock", base / "dev.yaml")[0] == 1
+    (base / "dev.yaml").unlink()
+    code, out, _ = run("diff", "--env", "all", "--lock", base)
+    assert code == 1
+    assert out.count("is a new workflow") == 3
 
 
 # Git ------------------------------------------------------------------------------------------------------------------
