@@ -44,7 +44,7 @@ OUT_OF_REACH: Final = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "iam:*", "Resource": ["arn:*:iam::aws:*", '
     '"arn:*:iam::*:role/aws-service-role/*", "arn:*:iam::*:role/aws-reserved/*", "arn:*:iam::*:*:*"]}]}'
 )
-"""What nobody can change though a policy allows it: AWS's own policies, roles of services; nor are there colons in names."""
+"""What nobody can change though a policy allows it: AWS's own policies, roles of services; no name has a colon."""
 
 
 def an_existing(service: str, *kinds: str) -> tuple[str, ...]:

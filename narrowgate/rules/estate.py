@@ -35,6 +35,17 @@ class Identity:
     missing: tuple[str, ...]
     boundary: str | None
     line: int = 1
+    statement_lines: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def is_unattached(self) -> bool:
+        """Tell whether this is a policy that stands by itself, as a boundary does: it grants nobody anything yet."""
+        return self.kind == "policy"
+
+    def line_of(self, document: int, statement: int) -> int:
+        """Return the line of a statement of one of `documents`, both counted from 0; else the subject's own."""
+        lines = self.statement_lines[document] if document < len(self.statement_lines) else ()
+        return lines[statement] if statement < len(lines) else self.line
 
     @property
     def label(self) -> str:
@@ -88,29 +99,33 @@ class Estate:
     def identity(self, kind: str, name: str, *, at: str, line: int = 1) -> Identity:
         """Return the identity `kind`/`name` as far as it is known."""
         fact: IamIdentity | None = None
-        documents: list[str] = []
+        documents: dict[str, tuple[int, ...]] = {}
         missing: list[str] = []
         for fact_ in self._facts_of(kind, name):
             match fact_:
                 case IamIdentity():
                     fact = fact_
                 case IamPolicy():
-                    documents.append(fact_.document)
+                    documents.setdefault(fact_.document, fact_.statement_lines)
                 case IamManagedPolicy():
-                    documents.append(fact_.document)
+                    documents.setdefault(fact_.document, ())
                 case IamAttachment():
                     text = self.managed_text(fact_.policy)
-                    documents.append(text) if text is not None else missing.append(fact_.policy)
+                    if text is None:
+                        missing.append(fact_.policy)
+                    else:
+                        documents.setdefault(text, ())
         boundary = self.managed_text(fact.boundary) if fact and fact.boundary else None
         return Identity(
             at=at,
             kind=kind,
             name=name if not name.startswith(_ALONE) else "",
             fact=fact,
-            documents=tuple(dict.fromkeys(documents)),
+            documents=tuple(documents),
             missing=tuple(dict.fromkeys(missing)),
             boundary=boundary,
             line=line,
+            statement_lines=tuple(documents.values()),
         )
 
     def managed_text(self, arn: str) -> str | None:

@@ -56,12 +56,16 @@ class IamIdentity(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IamPolicy(Fact):
-    """An identity policy's JSON text that `kind`/`holder` holds inline, or (`holder` empty) that stands by itself."""
+    """An identity policy's JSON text that `kind`/`holder` holds inline, or (`holder` empty) that stands by itself.
+
+    `statement_lines` are the lines on which its statements start, where it stands in a file.
+    """
 
     kind: str
     holder: str
     name: str
     document: str
+    statement_lines: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ class IamTrust(Fact):
     """A trust policy that stands by itself, without its role (a file that somebody lints)."""
 
     document: str
+    statement_lines: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

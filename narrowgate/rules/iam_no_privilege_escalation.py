@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from narrowgate.rules.contexts import DIRECT_CALL, UNTAGGED, with_values
 from narrowgate.rules.escalation_paths import ACTIONS, ANY, OUT_OF_REACH, PATHS, Path, Step
 from narrowgate.rules.estate import Identity
-from narrowgate.rules.questions import Answer, find_iam_request
+from narrowgate.rules.questions import Answer, find_iam_request, line_of
 from narrowgate.rules.rule import Rule, report
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ def judge(subject: Identity, settings: Settings) -> Iterator[Finding]:
     documents = (*subject.documents, *texts)
     if not find_iam_request(documents, ACTIONS, boundary=subject.boundary).possible:
         return
-    found = report(NAME, subject)
     open_paths = [
         (path, answers) for path in PATHS if (answers := _walk(path, documents, subject.boundary)) is not None
     ]
@@ -42,7 +41,7 @@ def judge(subject: Identity, settings: Settings) -> Iterator[Finding]:
         doubt = next((answer.doubt for answer in answers if answer.doubt), "")
         others = len(open_paths) - _MOST_SAID
         more = f" (and {others} more ways)" if others > 0 and path is open_paths[_MOST_SAID - 1][0] else ""
-        yield found(
+        yield report(NAME, subject, line=line_of(subject, answers[0]))(
             f"{subject.label} can escalate by {path.name}: it {path.gain}{doubt}{more}",
             detail="; then ".join(f"call {answer.example}" for answer in answers) + ".",
             fix=_fix(path),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from narrowgate.rules.estate import Identity
 from narrowgate.rules.finding import Finding, Severity
 from narrowgate.rules.permission_actions import PERMISSION_ACTIONS
-from narrowgate.rules.questions import find_iam_request
+from narrowgate.rules.questions import find_iam_request, line_of
 from narrowgate.rules.rule import Rule, report
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def judge(subject: Identity, settings: Settings) -> Iterator[Finding]:
     policies = tuple(documents)
     everything = find_iam_request(policies, UNHEARD_OF, boundary=subject.boundary)
     if everything.possible:
-        yield found(
+        yield report(NAME, subject, line=line_of(subject, everything))(
             f"{subject.label} may do everything" + everything.doubt,
             detail=f"An attacker could call {everything.example}; the same policy allows any other action there.",
             fix="Name the exact actions and resources that the tool needs.",
@@ -53,7 +53,7 @@ def judge(subject: Identity, settings: Settings) -> Iterator[Finding]:
         return
     change = find_iam_request(policies, PERMISSION_ACTIONS, boundary=subject.boundary)
     if change.possible:
-        yield found(
+        yield report(NAME, subject, line=line_of(subject, change))(
             f"{subject.label} may change permissions" + change.doubt,
             detail=f"An attacker could call {change.example}.",
             fix="Remove the action; declare it as a gated action of a tool if people shall approve each use of it.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from narrowgate.errors import NarrowgateError
 from narrowgate.rules.estate import Estate, Subject
 from narrowgate.rules.registry import RULES
 from narrowgate.rules.rule import Rule, report
@@ -57,6 +58,12 @@ def judge_subject(subject: Subject, settings: Settings, rules: Sequence[Rule]) -
             continue
         try:
             yield from rule.judge(subject, settings)
+        except NarrowgateError as error:
+            yield report(rule.name, subject)(
+                f"nobody can tell what it allows: {error}",
+                detail="What can't be read may allow anything.",
+                fix=error.hint or "Write it so that the server would accept it.",
+            )
         except Exception as error:  # noqa: BLE001 - a rule's bug must refuse the resource, never let it through
             yield report(rule.name, subject)(
                 f"the rule failed and so refuses: {type(error).__name__}: {error}",

@@ -9,24 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from narrowgate.access.iam import Policy, PolicyError, Request, evaluate, find_request
+from narrowgate.access.iam import Decision, Policy, PolicyError, Request, evaluate, find_request
 from narrowgate.access.iam import parse as parse_iam_policy
 from narrowgate.access.iam.glob import is_literal, matches
-from narrowgate.access.iam.policy import Statement
+from narrowgate.access.vault import VaultPolicyError
 from narrowgate.access.vault import parse as parse_vault_policy
 from narrowgate.rules.contexts import DIRECT_CALL, FixedContext, bind
+
+if TYPE_CHECKING:
+    from narrowgate.access.iam.policy import Statement
+    from narrowgate.rules.estate import Identity
 
 _CACHE = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Whether a request is `possible`; `request` is one, where one was worked out; `doubt` says why it is not sure."""
+    """Whether a request is `possible`; `request` is one, where one was worked out; `doubt` says why it is not sure.
+
+    `place` is the document and the statement that allow it, both counted from 0.
+    """
 
     possible: bool
     request: Request | None = None
     doubt: str = ""
+    place: tuple[int, int] | None = None
 
     @property
     def example(self) -> str:
@@ -41,18 +50,37 @@ class Answer:
 IMPOSSIBLE = Answer(possible=False)
 
 
-@lru_cache(_CACHE)
-def granted_paths(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return each path that a Vault policy grants, with its capabilities; a path that is only denied is left out.
+@dataclass(frozen=True, slots=True)
+class VaultRule:
+    """One path that a Vault policy grants, with its sorted capabilities; `line` counts from 1 in the policy's text."""
 
-    Raises VaultPolicyError where the text is no policy.
+    path: str
+    capabilities: tuple[str, ...]
+    line: int
+
+
+@lru_cache(_CACHE)
+def vault_rules(text: str) -> tuple[VaultRule, ...]:
+    """Return what a Vault policy grants; a path that is only denied is left out.
+
+    Raises VaultPolicyError where the text is no policy: then the rule that asks refuses.
     """
-    policy = parse_vault_policy(text)
     return tuple(
-        (rule.path, tuple(sorted(rule.permissions.capabilities)))
-        for rule in policy.rules
+        VaultRule(rule.path, tuple(sorted(rule.permissions.capabilities)), max(rule.line, 1))
+        for rule in parse_vault_policy(text).rules
         if rule.permissions.capabilities and not rule.permissions.denied
     )
+
+
+def granted_paths(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return each path that a Vault policy grants, with its capabilities; nothing where the text is no policy.
+
+    A text that is no policy is refused by the rules that read it, not by what counts users.
+    """
+    try:
+        return tuple((rule.path, rule.capabilities) for rule in vault_rules(text))
+    except VaultPolicyError:
+        return ()
 
 
 def find_iam_request(
@@ -103,7 +131,11 @@ def _find(
     found = find_request(policies, asked, resources, limits)
     if found.exists is None:
         return Answer(possible=True, doubt=f", as far as can be told: {found.reason}")
-    return Answer(possible=True, request=found.request) if found.exists else IMPOSSIBLE
+    if not found.exists or found.request is None:
+        return IMPOSSIBLE
+    request = found.request
+    decision = evaluate(policies, request.action, request.resource, request.context, boundary=limits)
+    return Answer(possible=True, request=request, place=_place(decision))
 
 
 def _about(policy: Policy, actions: tuple[str, ...], resources: tuple[str, ...]) -> Policy:
@@ -124,6 +156,11 @@ def _about(policy: Policy, actions: tuple[str, ...], resources: tuple[str, ...])
             and _reaches(statement, resources)
         ),
     )
+
+
+def _place(decision: Decision) -> tuple[int, int] | None:
+    where = decision.statement
+    return (where.policy, where.index) if where is not None and where.source == "policies" else None
 
 
 def _reaches(statement: Statement, resources: tuple[str, ...]) -> bool:
@@ -151,8 +188,9 @@ def _try_each(
     """Decide each of the few requests there are, where no condition can change the answer."""
     for action in actions:
         for resource in resources:
-            if evaluate(policies, action, resource, boundary=limits).allowed:
-                return Answer(possible=True, request=Request(action, resource))
+            decision = evaluate(policies, action, resource, boundary=limits)
+            if decision.allowed:
+                return Answer(possible=True, request=Request(action, resource), place=_place(decision))
     return IMPOSSIBLE
 
 
@@ -198,3 +236,8 @@ def _value(value: object) -> str:
     if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)):
         return ", ".join(map(str, value)) or "nothing"
     return str(value)
+
+
+def line_of(subject: Identity, answer: Answer) -> int:
+    """Return the line of the statement that allows what was found; the subject's own where that is not known."""
+    return subject.line if answer.place is None else subject.line_of(*answer.place)

@@ -5,10 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from narrowgate.rules import (
+    credential_time_capped,
+    database_role_least,
     document_known,
+    environment_no_crossing,
+    iam_boundary_required,
+    iam_no_access_key,
     iam_no_privilege_escalation,
+    iam_no_user,
+    iam_no_wildcard_action,
+    iam_no_wildcard_resource,
     iam_role_no_admin,
+    iam_trust_narrow,
+    vault_login_short_lived,
+    vault_policy_no_root_paths,
+    vault_policy_no_sudo,
+    vault_policy_own_paths,
+    vault_role_dynamic_only,
     workflow_no_shared_identity,
+    workflow_owner_required,
 )
 
 if TYPE_CHECKING:
@@ -16,9 +31,28 @@ if TYPE_CHECKING:
 
 RULES: Final[tuple[Rule, ...]] = (
     document_known.RULE,
+    # admin and escalation
     iam_role_no_admin.RULE,
     iam_no_privilege_escalation.RULE,
+    iam_no_wildcard_action.RULE,
+    iam_no_wildcard_resource.RULE,
+    iam_trust_narrow.RULE,
+    iam_boundary_required.RULE,
+    iam_no_user.RULE,
+    iam_no_access_key.RULE,
+    # identity
     workflow_no_shared_identity.RULE,
+    workflow_owner_required.RULE,
+    # Vault
+    vault_policy_no_sudo.RULE,
+    vault_policy_no_root_paths.RULE,
+    vault_policy_own_paths.RULE,
+    vault_login_short_lived.RULE,
+    vault_role_dynamic_only.RULE,
+    # time, environment, data
+    credential_time_capped.RULE,
+    environment_no_crossing.RULE,
+    database_role_least.RULE,
 )
 
 BY_NAME: Final = {rule.name: rule for rule in RULES}

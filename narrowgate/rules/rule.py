@@ -14,7 +14,6 @@ from narrowgate.rules.finding import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from narrowgate.rules.facts import Fact
     from narrowgate.rules.settings import Settings
 
 
@@ -52,6 +51,6 @@ class Reporter:
         )
 
 
-def report(rule: str, subject: Fact | Any) -> Reporter:  # noqa: ANN401 - facts, identities and sharings all have at and line
-    """Return a reporter for `rule` about `subject`."""
-    return Reporter(rule, subject.at, subject.line)
+def report(rule: str, subject: Any, *, line: int | None = None) -> Reporter:  # noqa: ANN401 - all subjects have at and line
+    """Return a reporter for `rule` about `subject`, at `line` where that is known better than the subject's own."""
+    return Reporter(rule, subject.at, subject.line if line is None else line)

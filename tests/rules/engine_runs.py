@@ -47,8 +47,8 @@ class Bench:
         self._engine = engine
         self._created = folder / "created"
         home = write_pulumi_home(folder / "home", python=Path(sys.executable), engine_version=engine_version)
-        for package in ("aws", "vault"):
-            number = version(f"pulumi-{package}")
+        providers = {"aws": version("pulumi-aws"), "vault": version("pulumi-vault"), "pulumi-python": engine_version}
+        for package, number in providers.items():
             plugin = home / "plugins" / f"resource-{package}-v{number}" / f"pulumi-resource-{package}"
             command = shlex.join([sys.executable, "-u", str(PROVIDER), number, str(self._created)])
             plugin.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
@@ -57,22 +57,26 @@ class Bench:
         passphrase = folder / "passphrase"
         passphrase.write_text("not a secret: a state that lives as long as one test")
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")},
             **pulumi_environment(home, state=state, passphrase_file=passphrase),
             "AWS_DEFAULT_REGION": "eu-central-1",
         }
 
     def run(self, program: str, verb: str = "preview", *options: str) -> Run:
         """Run `pulumi VERB` for `bad/PROGRAM` in a fresh stack."""
-        project = self._folder / f"{program}-{verb}"
+        stack = program.replace("_", "-")
+        return self.run_program(PROGRAMS / program, stack, {f"Pulumi.{stack}.yaml": ENVIRONMENT}, verb, *options)
+
+    def run_program(self, program: Path, stack: str, files: dict[str, str], verb: str, *options: str) -> Run:
+        """Run `pulumi VERB` for the program in the folder `program`; `files` are its stacks' configuration."""
+        project = self._folder / f"{stack}-{verb}"
         project.mkdir()
         self._created.write_text("")
         (project / "Pulumi.yaml").write_text(
-            f"name: narrowgate\nmain: {PROGRAMS / program}\nstackConfigDir: .\n"
+            f"name: narrowgate\nmain: {program}\nstackConfigDir: .\n"
             f"runtime:\n  name: python\n  options:\n    virtualenv: {Path(sys.executable).parent.parent}\n"
         )
-        stack = program.replace("_", "-")
-        (project / f"Pulumi.{stack}.yaml").write_text(ENVIRONMENT)
+        for name, text in files.items():
+            (project / name).write_text(text)
         self._pulumi(project, "stack", "init", stack)
         done = self._pulumi(
             project, verb, "--stack", stack, "--policy-pack", str(ROOT / "policies"), "--color=never", *options
@@ -83,9 +87,13 @@ class Bench:
         return subprocess.run(
             [str(self._engine), *arguments, "--non-interactive"],
             cwd=cwd,
-            env=self._environment,
+            env={**_environment_without_pulumi(), **self._environment},
             capture_output=True,
             text=True,
             timeout=180,
             check=False,
         )
+
+
+def _environment_without_pulumi() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}

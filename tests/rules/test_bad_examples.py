@@ -10,7 +10,7 @@ import pytest
 from rehearsal.engine import ensure_engine
 
 sys.path.append(str(Path(__file__).resolve().parent))
-from engine_runs import PROGRAMS, Bench
+from engine_runs import PROGRAMS, ROOT, Bench
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("rules-engine")]
 
@@ -55,6 +55,19 @@ def test_compliant_programs_pass(bench: Bench) -> None:
     run = bench.run("compliant", "up", "--yes")
     assert run.status == 0, run.output
     assert len(run.created) == 12
+
+
+@pytest.mark.parametrize("stack", ["dev", "dev-foundation"])
+def test_our_own_stacks_pass(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: str) -> None:
+    stacks = ROOT / "stacks"
+    files = {path.name: path.read_text() for path in stacks.glob("Pulumi.*.yaml")}
+    passfile = tmp_path / "passfile"
+    passfile.write_text("postgres.dev.example.com:5432:operations:vault_broker:not a secret\n")
+    passfile.chmod(0o600)
+    monkeypatch.setenv("NARROWGATE_BROKER_PASSFILE", str(passfile))
+    run = bench.run_program(stacks, stack, files, "preview")
+    assert run.status == 0, run.output
+    assert "narrowgate@v" in run.output
 
 
 @pytest.mark.parametrize("program", REFUSED)

@@ -51,9 +51,10 @@ def make_role(name: str, *documents: dict[str, Any], **changes: Any) -> aws.iam.
         "permissions_boundary": BOUNDARY,
         "max_session_duration": 3600,
         "tags": {
-            "narrowgate:workflow": name.split("-", 1)[0],
-            "narrowgate:tool": "documents",
-            "narrowgate:owner": "sre",
+            "workflow": name.split("-", 1)[0],
+            "tool": "documents",
+            "owner": "sre",
+            "environment": "dev",
         },
         "inline_policies": [
             aws.iam.RoleInlinePolicyArgs(name=f"p{index}", policy=json.dumps(document))
