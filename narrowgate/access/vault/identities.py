@@ -36,15 +36,17 @@ class _Slot:
     after: str
 
 
-def identities(policies: Sequence[Policy]) -> Iterator[dict[str, str]]:
+def identities(policies: Sequence[Policy], asked: Sequence[str] = ()) -> Iterator[dict[str, str]]:
     """Yield one identity for each kind; just the empty one when no path is templated.
+
+    `asked` are further patterns that the paths are looked at beside.
 
     Raises TooManyIdentitiesError.
     """
     selectors = all_selectors(policies)
     if any(name.startswith("time.") for name in selectors):
         raise TooManyIdentitiesError("a path depends on the time")
-    values = _candidates(policies, selectors)
+    values = _candidates(policies, selectors, asked)
     count = 1
     for name in selectors:
         count *= len(values[name])
@@ -54,9 +56,12 @@ def identities(policies: Sequence[Policy]) -> Iterator[dict[str, str]]:
         yield {name: value for name, value in zip(selectors, chosen, strict=True) if value is not None}
 
 
-def _candidates(policies: Sequence[Policy], selectors: Sequence[str]) -> dict[str, list[str | None]]:
-    fresh = {name: _fresh(index, policies) for index, name in enumerate(selectors)}
-    paths = [rule.path.removeprefix("/") for policy in policies for rule in policy.rules]
+def _candidates(
+    policies: Sequence[Policy], selectors: Sequence[str], asked: Sequence[str]
+) -> dict[str, list[str | None]]:
+    written = [*asked, *(rule.path for policy in policies for rule in policy.rules)]
+    fresh = {name: _fresh(index, written) for index, name in enumerate(selectors)}
+    paths = [path.removeprefix("/") for path in written]
     slots = [slot for path in paths for slot in _slots(path, paths)]
     found: dict[str, dict[str | None, None]] = {name: {fresh[name]: None, None: None} for name in selectors}
     for slot in slots:
@@ -71,9 +76,9 @@ def _candidates(policies: Sequence[Policy], selectors: Sequence[str]) -> dict[st
     return {name: list(values) for name, values in found.items()}
 
 
-def _fresh(index: int, policies: Sequence[Policy]) -> str:
+def _fresh(index: int, paths: Sequence[str]) -> str:
     """Return a value that occurs in no path."""
-    text = "\n".join(rule.path for policy in policies for rule in policy.rules)
+    text = "\n".join(paths)
     value = f"identity-{index}"
     while value in text:
         value += "x"

@@ -76,7 +76,7 @@ def find_request(  # noqa: PLR0913 - three sides and named settings
     asked = make_pattern(path_pattern)
     gated: Witness | None = None
     try:
-        tried = identities(ordered) if identity is None else [normalize_identity(identity)]
+        tried = identities(ordered, [path_pattern]) if identity is None else [normalize_identity(identity)]
         for each, setting in product(tried, settings):
             acl = merge_side(ordered, each, setting)
             for witness in _reachable(acl, asked, wanted, each, setting):
