@@ -12,9 +12,7 @@ from pydantic import BaseModel, ValidationError
 from narrowgate.declarations.errors import DeclarationError, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from pydantic_core import ErrorDetails
+    from collections.abc import Iterable, Iterator, Mapping
 
     from narrowgate.compile.problems import Problem
     from narrowgate.declarations.source import KeyPath, Source
@@ -49,7 +47,7 @@ def locate(problems: Iterable[Problem], source: Source, under: KeyPath = ()) -> 
         yield source.error(problem.message, (*under, *problem.path), problem.code, problem.hint, key=problem.key)
 
 
-def _to_error(details: ErrorDetails, model: type[BaseModel], source: Source, under: KeyPath) -> DeclarationError:
+def _to_error(details: Mapping[str, Any], model: type[BaseModel], source: Source, under: KeyPath) -> DeclarationError:
     path = _existing_path(details, source, under)
     kind = details["type"]
     code = _CODES.get(kind, "wrong-type")
@@ -67,7 +65,7 @@ def _to_error(details: ErrorDetails, model: type[BaseModel], source: Source, und
     return source.error(message[:1].lower() + message[1:], path, code)
 
 
-def _existing_path(details: ErrorDetails, source: Source, under: KeyPath) -> KeyPath:
+def _existing_path(details: Mapping[str, Any], source: Source, under: KeyPath) -> KeyPath:
     """Return the part of pydantic's path that is in the file: it also names union members and `[key]`."""
     path: KeyPath = under
     for part in details["loc"]:
@@ -94,7 +92,7 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - 
         yield from _models_in(argument)
 
 
-def _rank(details: ErrorDetails) -> int:
+def _rank(details: Mapping[str, Any]) -> int:
     """Return how little an error says: a union complains once for each member, mostly that the type is another."""
     return 2 if details["type"].endswith("_type") else 1 if details["type"] == "literal_error" else 0
 
