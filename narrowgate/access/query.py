@@ -18,7 +18,7 @@ from narrowgate.access.words import say_grant
 from narrowgate.compile import compile_workflow, names
 from narrowgate.compile.identity import compile_identity
 from narrowgate.errors import NarrowgateError
-from narrowgate.plan import FunctionGrant, IamGrant, TableGrant
+from narrowgate.plan import FunctionGrant, IamGrant, SecretGrant, TableGrant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -193,10 +193,21 @@ def _vault_holders(plan: AccessPlan, question: Question) -> Iterator[Holder]:
         if decided[key]:
             yield _login_holder(workflow, f"{question.action} on {question.resource}, by the login itself")
         # A role's name begins with its workflow's, which tells nearly all others apart without a hash.
-        if last.startswith(workflow.name[:_NAME_KEPT]) and any(
+        named = last.startswith(workflow.name[:_NAME_KEPT]) and any(
             names.vault_role_name(workflow.name, tool.tool) == last for tool in workflow.tools
-        ):
+        )
+        if named or _reads_secret(workflow, question.resource):
             yield from _tool_holders(plan, workflow, question)
+
+
+def _reads_secret(workflow: WorkflowAccess, path: str) -> bool:
+    """Say whether a stored secret of the workflow may stand at `path`: such paths do not name a workflow."""
+    return any(
+        isinstance(grant, SecretGrant) and path.endswith(f"/{grant.path}")
+        for tool in workflow.tools
+        for action in tool.granted
+        for grant in action.grants
+    )
 
 
 def _login_holder(workflow: WorkflowAccess, words: str) -> Holder:
@@ -217,7 +228,7 @@ def _tool_holders(plan: AccessPlan, workflow: WorkflowAccess, question: Question
     for documents in compile_workflow(workflow, plan.environment).tools:
         if documents.policy is None:
             continue
-        decision = vault.evaluate([documents.policy.text], question.resource, question.action)
+        decision = vault.evaluate([documents.policy.text], question.resource, question.action, documents.request)
         if not decision.allowed:
             continue
         for action in documents.access.granted:

@@ -318,3 +318,32 @@ def test_patterns_overlap_exactly_where_a_text_matches_both(length: int) -> None
     matched = {pattern: {text for text in texts if glob_matches(pattern, text)} for pattern in patterns}
     for left, right in combinations(patterns, 2):
         assert overlap(left, right) is bool(matched[left] & matched[right]), (left, right)
+
+
+@pytest.mark.parametrize("audience", ["crm", "erp"])
+def test_another_action_of_a_token_is_new_access(audience: str) -> None:
+    # A signed token names its actions: with the same audience and scope, one more is one more that the service grants.
+    grant = ClaimGrant("crm", "{}")
+    read = ActionAccess("read", Access.READ, Impact.LOW, gated=False, grants=(grant,))
+    refund = ActionAccess("refund", Access.WRITE, Impact.LOW, gated=False, grants=(replace(grant, audience=audience),))
+    old, new = (AccessPlan(ENVIRONMENT, (workflow_of("alpha", x),)) for x in ((read,), (read, refund)))
+    comparison = compare_plans(old, new)
+    assert comparison.no_new_access is False
+    assert [change.actions for change in comparison.gains] == [("refund",)]
+    assert compare_plans(new, old).no_new_access is True
+
+
+def test_another_scope_of_a_token_is_not_decided() -> None:
+    old, new = (ungated([ClaimGrant("crm", scope)]) for scope in ('{"team":"red"}', "{}"))
+    assert compare_plans(old, new).no_new_access is None
+    assert compare_plans(new, old).no_new_access is None
+
+
+PLACES = ["namespace", "auth_prefix", "aws_mount", "database_mount", "kv_mount", "pki_mount", "signing_key"]
+
+
+@pytest.mark.parametrize("field", PLACES)
+def test_another_place_in_vault_is_not_proven_to_be_the_same_access(field: str) -> None:
+    plan = ungated([IamGrant(("s3:GetObject",), ("arn:aws:s3:::b/*",))])
+    moved = replace(ENVIRONMENT, vault=replace(ENVIRONMENT.vault, **{field: "elsewhere"}))
+    assert compare_plans(plan, replace(plan, environment=moved)).no_new_access is None

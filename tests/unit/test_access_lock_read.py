@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from narrowgate.access.enforcement import load_lock
-from narrowgate.access.lock import AccessLock, LockError, lock_of, read_lock, write_lock
+from narrowgate.access.lock import LockError, lock_of, read_lock, write_lock
 from narrowgate.access.lock.write import write_workflow
+from narrowgate.compile import compile_plan
 from narrowgate.declarations import load_environment, load_plan
 from narrowgate.plan import TableGrant
 
@@ -40,8 +42,8 @@ MISTAKES = [
     ("version: 1", 'version: "1"', (3, 10), "whole number"),
     ("environment: dev\n", "", (3, 1), "`environment` is missing"),
     ("account:", "acount:", (5, 1), "unknown key `acount`"),
-    ("    owner: sre-platform", "    owner: [sre-platform]", (20, 12), "must be text"),
-    ("    owner: sre-platform\n", "", (19, 3), "`owner` is missing"),
+    ("    owner: sre-platform", "    owner: [sre-platform]", (28, 12), "must be text"),
+    ("    owner: sre-platform\n", "", (27, 3), "`owner` is missing"),
     ("    ttl: 15m\n", "    ttl: 15\n", None, "must be text"),
     ("        backend: aws\n        ttl: 15m", "        backend: gcp\n        ttl: 15m", None, "`gcp` is not known"),
     ("              - execute:", "              - run:", None, "no grant begins with `run`"),
@@ -100,7 +102,7 @@ def test_a_second_document_after_the_last_workflow_is_refused(text: str) -> None
 
 
 def test_a_lock_without_workflows_reads_back(plan: AccessPlan) -> None:
-    empty = AccessLock("dev", "", "", lock_of(plan).logins, (), ())
+    empty = replace(lock_of(plan), databases=(), workflows=())
     assert read_lock(write_lock(empty)) == empty
 
 
@@ -116,9 +118,12 @@ def test_windows_line_ends_are_read(plan: AccessPlan, text: str) -> None:
     assert read_lock(text.replace("\n", "\r\n")) == lock_of(plan)
 
 
-def test_a_dotted_schema_cannot_be_stated(plan: AccessPlan) -> None:
-    from dataclasses import replace
+def test_the_lock_compiles_to_what_the_plan_compiles_to(plan: AccessPlan) -> None:
+    lock = read_lock(write_lock(plan))
+    assert compile_plan(lock.plan(plan.environment)) == compile_plan(plan)
 
+
+def test_a_dotted_schema_cannot_be_stated(plan: AccessPlan) -> None:
     workflow = plan.workflows[1]
     tool = workflow.tools[0]
     grant = TableGrant("a.b", "c", ("SELECT",), ("id",))

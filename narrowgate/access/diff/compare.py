@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from narrowgate.access import words
 from narrowgate.access.diff.changes import Change, Kind, PlanComparison
 from narrowgate.access.diff.tools import ToolSide, compare_tool
-from narrowgate.access.lock.values import AccessLock, Logins, lock_of
+from narrowgate.access.lock.values import AccessLock, Logins, VaultPlaces, lock_of
 from narrowgate.plan import AccessPlan, Impact, ToolAccess, WorkflowAccess
 
 if TYPE_CHECKING:
@@ -82,6 +82,12 @@ def _compare_environments(old: AccessLock, new: AccessLock) -> Iterator[Change]:
         if before != after:
             text = f"{_LOGIN_WORDS[field.name]} {after} rather than {before}"
             yield _of_all(Kind.GAIN if field.name == "issuer" else Kind.UNDECIDED, Impact.HIGH, text)
+    for field in fields(VaultPlaces):
+        before, after = getattr(old.vault, field.name), getattr(new.vault, field.name)
+        if before != after:
+            place = field.name.replace("_", " ")
+            text = f"Vault's {place} is {after or 'the root'} rather than {before or 'the root'}"
+            yield _of_all(Kind.UNDECIDED, Impact.HIGH, text)
 
 
 def _of_all(kind: Kind, impact: Impact, text: str) -> Change:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from narrowgate.access.diff.roles import ColumnItem, FunctionItem, IamItem, Missing, Relation, Role, RowsItem
+from narrowgate.access.diff.roles import ClaimItem, ColumnItem, FunctionItem, IamItem, Missing, Relation, Role, RowsItem
 from narrowgate.access.words import say_grant
-from narrowgate.plan import Condition, IamGrant, RowPredicate, TableGrant
+from narrowgate.plan import CertificateGrant, Condition, IamGrant, RowPredicate, SecretGrant, TableGrant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,9 +37,18 @@ def phrase_missing(missing: Iterable[Missing], role: Role) -> list[Phrase]:
         elif isinstance(item, (ColumnItem, RowsItem)):
             tables.setdefault(item.relation, _Table()).add(item, found)
         else:
-            text = say_grant(item.grant, item.database) if isinstance(item, FunctionItem) else say_grant(item)
-            rest.append(Phrase(role.items[item], text, found.decided, found.witness))
+            rest.append(Phrase(role.items[item], _say_item(item), found.decided, found.witness))
     return [*_phrase_iam(iam, role), *_phrase_tables(tables, role), *rest]
+
+
+def _say_item(item: FunctionItem | ClaimItem | SecretGrant | CertificateGrant) -> str:
+    match item:
+        case FunctionItem():
+            return say_grant(item.grant, item.database)
+        case ClaimItem():
+            return f"{say_grant(item.grant)}, for the action {item.action}"
+        case _:
+            return say_grant(item)
 
 
 def _phrase(actions: Names, text: str, found: Iterable[Missing]) -> Phrase:

@@ -76,6 +76,14 @@ class FunctionItem:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimItem:
+    """One action that a signed token names, for one audience and scope: the service behind it goes by all three."""
+
+    action: str
+    grant: ClaimGrant
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
     """An item that the other role does not cover. `decided` is False where nobody can tell; `witness` is an example."""
 
@@ -84,7 +92,7 @@ class Missing:
     witness: str | None = None
 
 
-Item: TypeAlias = IamItem | ColumnItem | RowsItem | FunctionItem | ClaimGrant | SecretGrant | CertificateGrant
+Item: TypeAlias = IamItem | ColumnItem | RowsItem | FunctionItem | ClaimItem | SecretGrant | CertificateGrant
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +111,18 @@ class Role:
             for grant in action.grants:
                 if isinstance(grant, IamGrant):
                     iam.append(grant)
-                for item in list_items(grant, database):
+                for item in list_items(grant, action.name, database):
                     givers = items.get(item, ())
                     items[item] = givers if action.name in givers else (*givers, action.name)
         return cls(items, tuple(iam))
 
 
-def list_items(grant: Grant, database: str | None) -> Iterator[Item]:
-    """Yield the items that one grant is made of."""
+def list_items(grant: Grant, action: str, database: str | None) -> Iterator[Item]:
+    """Yield the items that one grant of `action` is made of."""
     match grant:
         case IamGrant():
-            for action, resource in product(grant.actions, grant.resources):
-                yield IamItem(action, resource, grant.conditions)
+            for name, resource in product(grant.actions, grant.resources):
+                yield IamItem(name, resource, grant.conditions)
         case TableGrant():
             kinds = tuple(tuple(type(value).__name__ for value in row.values) for row in grant.rows)
             for privilege in grant.privileges:
@@ -124,6 +132,8 @@ def list_items(grant: Grant, database: str | None) -> Iterator[Item]:
                 yield RowsItem(relation, grant.rows, kinds)
         case FunctionGrant():
             yield FunctionItem(database, grant)
+        case ClaimGrant():
+            yield ClaimItem(action, grant)
         case _:
             yield grant
 
@@ -144,11 +154,11 @@ def _judge(item: Item, having: Role) -> Missing | None:
             return Missing(item, decided=verdict.within is not None, witness=verdict.witness)
         case RowsItem():
             return _judge_rows(item, having)
-        case ClaimGrant():
-            # What a service makes of a claim is its own business: with another scope for the same service there is
-            # no telling which is wider.
-            same = any(isinstance(other, ClaimGrant) and other.audience == item.audience for other in having.items)
-            return Missing(item, decided=not same)
+        case ClaimItem():
+            # What a service makes of a scope is its own business: with another scope for an action that the same
+            # service is told already, there is no telling which is wider.
+            told = {(o.action, o.grant.audience) for o in having.items if isinstance(o, ClaimItem)}
+            return Missing(item, decided=(item.action, item.grant.audience) not in told)
         case SecretGrant():
             known = (other for other in having.items if isinstance(other, SecretGrant) and other.path == item.path)
             covered = any(item.max_age_seconds <= other.max_age_seconds for other in known)

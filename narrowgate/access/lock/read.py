@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from narrowgate.access.lock.grants import read_grant
 from narrowgate.access.lock.node import Node
-from narrowgate.access.lock.values import VERSION, AccessLock, LockError, Logins, another_environment
+from narrowgate.access.lock.values import VERSION, AccessLock, LockError, Logins, VaultPlaces, another_environment
 from narrowgate.access.lock.write import write_json
 from narrowgate.declarations.errors import DeclarationError
 from narrowgate.declarations.source import parse_source
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _UNNAMED: Final = Path("lock.yaml")
-_HEADER: Final = "version environment account broker logins databases workflows"
+_HEADER: Final = "version environment account broker logins vault databases workflows"
 _WORKFLOW: Final = "owner purpose identity requesters ttl max_ttl tools"
 _WORKFLOWS_LINE: Final = "workflows:"
 _NAME_LINE: Final = re.compile(r"  [^\s#]")
@@ -67,6 +67,7 @@ def read_lock(
         account=fields["account"].text(),
         broker=fields["broker"].text(),
         logins=_read_logins(fields["logins"]),
+        vault=_read_vault(fields["vault"]),
         databases=tuple((tool, node.text()) for tool, node in _sorted_entries(fields["databases"])),
         workflows=_read_workflows(blocks, path, known or {}),
     )
@@ -143,6 +144,19 @@ def _read_logins(node: Node) -> Logins:
         groups_claim=fields["groups"].text(),
         agent_prefix=fields["agents"].text(),
         audience_prefix=fields["audiences"].text(),
+    )
+
+
+def _read_vault(node: Node) -> VaultPlaces:
+    fields = node.fields("namespace logins aws database kv pki signing_key")
+    return VaultPlaces(
+        namespace=fields["namespace"].text(),
+        auth_prefix=fields["logins"].text(),
+        aws_mount=fields["aws"].text(),
+        database_mount=fields["database"].text(),
+        kv_mount=fields["kv"].text(),
+        pki_mount=fields["pki"].text(),
+        signing_key=fields["signing_key"].text(),
     )
 
 

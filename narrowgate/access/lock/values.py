@@ -1,8 +1,9 @@
 """The access lock as a value: all access of one environment as it was reviewed, and what it was reviewed for.
 
 It holds what decides *who may do what with which data*: every workflow's expanded access, the AWS account and broker,
-who signs logins, which database a tool means. It holds no address, key or certificate: those move without a change of
-access and stand in the environment's own file. This module holds values only.
+who signs logins, where in Vault credentials come from, which database a tool means. It holds no address, key or
+certificate: those move without a change of access and stand in the environment's own file. This module holds values
+only.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from narrowgate.errors import Location, NarrowgateError
-from narrowgate.plan import AccessPlan, Environment, IdentityBinding, WorkflowAccess
+from narrowgate.plan import AccessPlan, Environment, IdentityBinding, VaultBinding, WorkflowAccess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,19 @@ class Logins:
 
 
 @dataclass(frozen=True, slots=True)
+class VaultPlaces:
+    """Where in Vault credentials come from (see `VaultBinding`); a `namespace` that is empty is the root."""
+
+    namespace: str
+    auth_prefix: str
+    aws_mount: str
+    database_mount: str
+    kv_mount: str
+    pki_mount: str
+    signing_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccessLock:
     """All access of `environment`, workflows sorted by name; `databases` are (tool, database), sorted by tool."""
 
@@ -49,6 +63,7 @@ class AccessLock:
     account: str
     broker: str
     logins: Logins
+    vault: VaultPlaces
     databases: tuple[tuple[str, str], ...]
     workflows: tuple[WorkflowAccess, ...]
 
@@ -83,6 +98,7 @@ def lock_of(plan: AccessPlan) -> AccessLock:
         account=environment.aws.account,
         broker=environment.aws.broker_arn,
         logins=_logins_of(environment.identity),
+        vault=_places_of(environment.vault),
         databases=databases,
         workflows=tuple(sorted(plan.workflows, key=lambda workflow: workflow.name)),
     )
@@ -96,6 +112,18 @@ def _logins_of(identity: IdentityBinding) -> Logins:
         groups_claim=identity.groups_claim,
         agent_prefix=identity.agent_prefix,
         audience_prefix=identity.audience_prefix,
+    )
+
+
+def _places_of(vault: VaultBinding) -> VaultPlaces:
+    return VaultPlaces(
+        namespace=vault.namespace or "",
+        auth_prefix=vault.auth_prefix,
+        aws_mount=vault.aws_mount,
+        database_mount=vault.database_mount,
+        kv_mount=vault.kv_mount,
+        pki_mount=vault.pki_mount,
+        signing_key=vault.signing_key,
     )
 
 

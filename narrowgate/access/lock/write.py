@@ -55,6 +55,15 @@ def write_header(lock: AccessLock) -> str:
                 "agents": lock.logins.agent_prefix,
                 "audiences": lock.logins.audience_prefix,
             },
+            "vault": {
+                "namespace": lock.vault.namespace,
+                "logins": lock.vault.auth_prefix,
+                "aws": lock.vault.aws_mount,
+                "database": lock.vault.database_mount,
+                "kv": lock.vault.kv_mount,
+                "pki": lock.vault.pki_mount,
+                "signing_key": lock.vault.signing_key,
+            },
             "databases": dict(lock.databases),
         }
     )
