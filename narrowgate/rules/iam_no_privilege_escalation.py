@@ -25,31 +25,31 @@ if TYPE_CHECKING:
 
 NAME = "iam-no-privilege-escalation"
 
-_MOST_SAID = 5
-
 
 def judge(subject: Identity, settings: Settings) -> Iterator[Finding]:
-    """Yield a finding for each path that the identity's policies leave open, the first ones in full."""
+    """Yield a finding for each gain that the identity's policies leave open, with one way in full."""
     texts = [text for arn in subject.missing if (text := settings.managed_policies.get(arn)) is not None]
     documents = (*subject.documents, *texts)
     if not find_iam_request(documents, ACTIONS, boundary=subject.boundary).possible:
         return
-    open_paths = [
-        (path, answers) for path in PATHS if (answers := _walk(path, documents, subject.boundary)) is not None
-    ]
-    for path, answers in open_paths[:_MOST_SAID]:
+    by_gain: dict[str, list[tuple[Path, list[Answer]]]] = {}
+    for path in PATHS:
+        answers = _walk(path, documents, subject.boundary)
+        if answers is not None:
+            by_gain.setdefault(path.gain, []).append((path, answers))
+    for gain, ways in by_gain.items():
+        path, answers = ways[0]
         doubt = next((answer.doubt for answer in answers if answer.doubt), "")
-        others = len(open_paths) - _MOST_SAID
-        more = f" (and {others} more ways)" if others > 0 and path is open_paths[_MOST_SAID - 1][0] else ""
+        others = f" (or by {', '.join(other.name for other, _ in ways[1:])})" if len(ways) > 1 else ""
         yield report(NAME, subject, line=line_of(subject, answers[0]))(
-            f"{subject.label} can escalate by {path.name}: it {path.gain}{doubt}{more}",
+            f"{subject.label} can escalate by {path.name}{others}: it {gain}{doubt}",
             detail="; then ".join(f"call {answer.example}" for answer in answers) + ".",
             fix=_fix(path),
         )
 
 
 def _walk(path: Path, documents: tuple[str, ...], boundary: str | None) -> list[Answer] | None:
-    """Return how each step can be made, None where one can't."""
+    """Return how each step can be made; None where one can't."""
     answers: list[Answer] = []
     for step in path.steps:
         answer = _try(step, documents, boundary)
