@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -38,14 +39,16 @@ def find_go(needed: tuple[int, ...]) -> Path | None:
 
 def go_version(go: Path) -> tuple[int, ...]:
     """Return the version of a Go toolchain; the lowest of all where it does not even say one."""
-    try:
-        # GOTOOLCHAIN=local: a go.mod somewhere above must not make it fetch another toolchain.
-        environment = {**os.environ, "GOTOOLCHAIN": "local"}
-        said = subprocess.run(
-            [go, "version"], env=environment, capture_output=True, text=True, timeout=LOOK_SECONDS, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ()
+    with tempfile.TemporaryDirectory() as config:
+        # Go keeps telemetry counters in the user's configuration folder, even for this. GOTOOLCHAIN=local: a go.mod
+        # somewhere above must not make it fetch another toolchain.
+        environment = {**os.environ, "GOTOOLCHAIN": "local", "XDG_CONFIG_HOME": config}
+        try:
+            said = subprocess.run(
+                [go, "version"], env=environment, capture_output=True, text=True, timeout=LOOK_SECONDS, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return ()
     found = GO_VERSION.search(said.stdout)
     return _numbers(found[1]) if found else ()
 
