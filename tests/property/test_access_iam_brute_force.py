@@ -17,10 +17,18 @@ from hypothesis import strategies as st
 from narrowgate.access.iam import compare, evaluate, find_request
 
 ACTIONS = ["s3:Get", "s3:Put", "s3:GetAcl", "iam:Get", "iam:Pass"]
-RESOURCES = ["arn:aws:s3:::a", "arn:aws:s3:::a/x", "arn:aws:s3:::b/x", "arn:aws:s3:r:1:a/y", "arn:aws:iam::1:role/a", "*"]
+RESOURCES = [
+    "arn:aws:s3:::a",
+    "arn:aws:s3:::a/x",
+    "arn:aws:s3:::b/x",
+    "arn:aws:s3:r:1:a/y",
+    "arn:aws:iam::1:role/a",
+    "*",
+]
 ACTION_PATTERNS = ["*", "s3:*", "s3:Get", "s3:Get*", "S3:put", "s3:???", "iam:*", "iam:Pass", "*:Get", "s3:*t"]
 RESOURCE_PATTERNS = [
-    "*", "arn:aws:s3:::a", "arn:aws:s3:::a/*", "arn:aws:s3:::*/x", "arn:aws:s3:*:*:a*", "arn:aws:s3:::?/x", "arn:aws:iam::1:*",
+    "*", "arn:aws:s3:::a", "arn:aws:s3:::a/*", "arn:aws:s3:::*/x", "arn:aws:s3:*:*:a*", "arn:aws:s3:::?/x",
+    "arn:aws:iam::1:*",
     "arn:aws:s3:::${aws:username}/x", "arn:aws:s3:::${aws:username, 'b'}/*",
 ]  # fmt: skip
 VALUES: dict[str, list[Any]] = {
@@ -195,7 +203,11 @@ def check_evaluation(document: dict[str, Any]) -> None:
 def check_comparison(old: dict[str, Any], new: dict[str, Any]) -> None:
     result = compare(old, new)
     fresh = next(
-        (one for one in REQUESTS if naive_evaluate([new], one) == "Allowed" and naive_evaluate([old], one) != "Allowed"),
+        (
+            one
+            for one in REQUESTS
+            if naive_evaluate([new], one) == "Allowed" and naive_evaluate([old], one) != "Allowed"
+        ),
         None,
     )
     if result.no_new_access:
@@ -246,7 +258,9 @@ def test_a_policy_never_gains_by_losing_an_allow(document: dict[str, Any], lost:
 
 @MODEST
 @given(policies(), policies(), st.sampled_from(["*", "s3:*", "iam:Pass", "s3:Get*"]))
-def test_find_request_agrees_with_a_small_universe(document: dict[str, Any], boundary: dict[str, Any], actions: str) -> None:
+def test_find_request_agrees_with_a_small_universe(
+    document: dict[str, Any], boundary: dict[str, Any], actions: str
+) -> None:
     check_find(document, boundary, actions)
 
 

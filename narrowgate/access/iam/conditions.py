@@ -32,16 +32,11 @@ Values = tuple[str, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A base operator: how it compares, whether it is negated, and whether its values may hold variables."""
+    """A base operator: how it compares and whether it is negated."""
 
     family: Family
     test: Callable[[str, str], bool]
     negated: bool = False
-
-    @property
-    def takes_variables(self) -> bool:
-        """Say whether `${…}` is a variable here: in string and ARN comparisons only."""
-        return self.family in ("literal", "caseless", "like", "arn")
 
 
 def holds(condition: Condition, values: Values, lookup: Lookup) -> bool:

@@ -260,7 +260,7 @@ def _read_value(operator: str, text: str, place: str, *, variables: bool) -> Pat
         return compile_like(text, variables=variables, place=place)
     if family == "arn":
         return compile_arn(text, variables=variables, place=place)
-    if family in ("literal", "caseless"):
+    if family in ("literal", "caseless", "bool"):
         return compile_literal(text, variables=variables, place=place)
     check_characters(text, place)
     if family == "null":

@@ -180,9 +180,9 @@ def read_values(value: ContextValue) -> Values:
     """Return a context value as IAM compares it: strings; None where the key counts as missing."""
     if value is None:
         return None
-    if isinstance(value, str | bool | int | float | Decimal):
-        return (_read_scalar(value),)
-    return tuple(_read_scalar(one) for one in value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return tuple(_read_scalar(one) for one in value)
+    return (_read_scalar(value),)
 
 
 def _read_scalar(value: object) -> str:

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 _OPAQUE_LIMIT: Final = 6
 _CLASS_LIMIT: Final = 4000
-_GROUPS: Final[dict[Family, str]] = {"literal": "text", "like": "text", "caseless": "caseless", "bool": "caseless"}
+_GROUPS: Final[dict[Family, str]] = {
+    "literal": "text",
+    "like": "text",
+    "arn": "text",
+    "caseless": "caseless",
+    "bool": "caseless",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,9 @@ def groups_of(conditions: Iterable[Condition]) -> dict[Family, str]:
     families = {OPERATORS[one.operator].family for one in conditions}
     groups = {family: _GROUPS.get(family, str(family)) for family in families}
     caseless = (one for one in conditions if groups[OPERATORS[one.operator].family] == "caseless")
-    if "like" not in families or all(count_letters(v.text) <= SPELLED_OUT for one in caseless for v in one.values):
+    if not families & {"like", "arn"} or all(
+        count_letters(v.text) <= SPELLED_OUT for one in caseless for v in one.values
+    ):
         groups = {family: "text" if group == "caseless" else group for family, group in groups.items()}
     return groups
 

@@ -21,6 +21,9 @@ Principal = str | Mapping[str, str | Sequence[str]]
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _ARN: Final = re.compile(r"arn:([^:]*):(iam|sts)::([^:]*):(.+)", re.DOTALL)
 _FEDERATED: Final = re.compile(r"arn:[^:]*:iam::[^:]*:(oidc-provider|saml-provider)/.+", re.DOTALL)
+_WEB_PROVIDERS: Final = frozenset(
+    ("accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com")
+)
 _SERVICE: Final = re.compile(r"[a-z0-9.-]+\.(amazonaws\.com(\.cn)?|aws\.internal|aws\.amazon\.com|amazon\.com)")
 
 
@@ -116,4 +119,6 @@ def _guess_kind(principal: str) -> str:
         return "Federated"
     if _ACCOUNT.fullmatch(principal) or principal.startswith("arn:"):
         return "AWS"
+    if principal in _WEB_PROVIDERS:
+        return "Federated"
     return "Service" if _SERVICE.fullmatch(principal.lower()) else "Federated"
