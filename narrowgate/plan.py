@@ -179,7 +179,10 @@ class WorkflowAccess:
 
 @dataclass(frozen=True, slots=True)
 class AwsBinding:
-    """The environment's AWS account. `endpoint_url` is set only where AWS is not AWS (an emulator, a VPC endpoint)."""
+    """The environment's AWS account. `endpoint_url` is set only where AWS is not AWS (an emulator, a VPC endpoint).
+
+    With `session_tags`, Vault tags each session with workflow, tool and environment, for resource policies to look at.
+    """
 
     account: str
     region: str
@@ -187,6 +190,7 @@ class AwsBinding:
     broker_arn: str = ""
     external_id: str = ""
     endpoint_url: str | None = None
+    session_tags: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,25 @@ class IdentityBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class KubernetesBinding:
+    """The cluster whose service accounts log in: its API server, and that server's CA."""
+
+    host: str
+    ca_pem: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowBinding:
+    """Who a workflow's agent is in one environment, where the login is no JWT: what its platform calls it."""
+
+    workflow: str
+    namespace: str | None = None
+    service_account: str | None = None
+    principal_arn: str | None = None
+    cidrs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ToolBinding:
     """The real things behind a tool in one environment, by name (bucket, host, port, database, …), sorted."""
 
@@ -252,6 +275,12 @@ class Environment:
     identity: IdentityBinding
     tools: tuple[ToolBinding, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    kubernetes: KubernetesBinding | None = None
+    workflows: tuple[WorkflowBinding, ...] = ()
+
+    def agent(self, workflow: str) -> WorkflowBinding:
+        """Return the binding of `workflow`; an unbound one has an empty one."""
+        return next((b for b in self.workflows if b.workflow == workflow), WorkflowBinding(workflow))
 
     def binding(self, tool: str) -> ToolBinding:
         """Return the binding of `tool`; an unbound tool has an empty one."""

@@ -1,12 +1,15 @@
 """A workflow's login: an auth mount of its own with one role, bound to one agent and the users it may act for.
 
 For jwt, the token says both: the user in `user_claim`, the agent in `bound_claims` (RFC 8693's `sub` and `act.sub`).
-This module must not know any tool.
+The other logins carry no user, so they are for workflows that act for nobody: a Kubernetes service account, an IAM
+role, or an approle whose secret id is handed over wrapped. This module must not know any tool.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from narrowgate.compile import names
 from narrowgate.compile.documents import AuthMount, AuthRole, VaultPolicy
@@ -14,12 +17,17 @@ from narrowgate.compile.errors import CompileError
 from narrowgate.compile.hcl import PathRule, render_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from narrowgate.plan import Environment, WorkflowAccess
 
 # Clocks may differ by this much; Vault's defaults (60 to 150 s) would let an expired login in for minutes.
 LEEWAY_SECONDS: Final = 5
+
+# A wrapped secret id is unwrapped and used at once.
+SECRET_ID_SECONDS: Final = 300
+# A user is known only where the login's token carries one.
+CARRIES_USER: Final = frozenset({"jwt"})
 
 # An agent keeps its own token, and ends it: revoking it ends all its leases. Nothing about others' tokens or leases.
 _SELF_RULES: Final = (
@@ -29,42 +37,71 @@ _SELF_RULES: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One kind of login: Vault's type of auth mount, the bindings it needs, and what mount and role are made of."""
+
+    type: str
+    needs: Callable[[str, Environment], Mapping[str, object]]
+    mount_config: Callable[[Environment], dict[str, Any]]
+    role_settings: Callable[[WorkflowAccess, Environment], dict[str, Any]]
+
+
+def missing_bindings(kind: str, workflow: str, environment: Environment) -> list[str]:
+    """Return what `environment` must still bind so that `workflow` can log in by `kind`."""
+    login = LOGINS.get(kind)
+    return [] if login is None else [name for name, value in login.needs(workflow, environment).items() if not value]
+
+
 def compile_identity(
     workflow: WorkflowAccess, environment: Environment, tool_policies: tuple[str, ...]
 ) -> tuple[AuthMount, AuthRole, VaultPolicy]:
     """Return the auth mount, its one role, and the agent's own policy; `tool_policies` are attached beside it."""
-    if workflow.identity not in _KINDS:
-        raise CompileError(
-            f"no login by `{workflow.identity}`", workflow=workflow.name, hint=f"known: {', '.join(sorted(_KINDS))}"
-        )
+    login = LOGINS.get(workflow.identity)
+    if login is None:
+        known = ", ".join(sorted(LOGINS))
+        raise CompileError(f"no login by `{workflow.identity}`", workflow=workflow.name, hint=f"known: {known}")
+    if workflow.requesters and workflow.identity not in CARRIES_USER:
+        raise CompileError(f"a login by `{workflow.identity}` carries no user", workflow=workflow.name)
+    if missing := missing_bindings(workflow.identity, workflow.name, environment):
+        raise CompileError(f"{environment.name} does not bind {', '.join(missing)}", workflow=workflow.name)
     title = f"{workflow.name}: what every agent login may do"
     policy = VaultPolicy(names.agent_policy_name(workflow.name), render_policy(title, _SELF_RULES))
-    mount, settings = _KINDS[workflow.identity](workflow, environment)
-    token: dict[str, Any] = {
+    mount = AuthMount(
+        names.auth_mount(environment.vault.auth_prefix, workflow.name), login.type, login.mount_config(environment)
+    )
+    settings: dict[str, Any] = {
+        **login.role_settings(workflow, environment),
         "token_max_ttl": workflow.max_ttl_seconds,
         "token_no_default_policy": True,
         "token_policies": sorted([policy.name, *tool_policies]),
         "token_ttl": workflow.ttl_seconds,
         "token_type": "service",
     }
-    return mount, AuthRole(mount.path, names.AUTH_ROLE, dict(sorted({**settings, **token}.items()))), policy
+    return mount, AuthRole(mount.path, names.AUTH_ROLE, dict(sorted(settings.items()))), policy
 
 
-def _compile_jwt(workflow: WorkflowAccess, environment: Environment) -> tuple[AuthMount, dict[str, Any]]:
+def _audience(workflow: WorkflowAccess, environment: Environment) -> str:
+    return names.audience(environment.identity.audience_prefix, environment.name, workflow.name)
+
+
+def _jwt_config(environment: Environment) -> dict[str, Any]:
     identity = environment.identity
-    config: dict[str, Any] = {"bound_issuer": identity.issuer}
     if identity.jwks_url is not None:
-        config["jwks_url"] = identity.jwks_url
-    else:
-        config["jwt_validation_pubkeys"] = list(identity.public_keys)
+        return {"bound_issuer": identity.issuer, "jwks_url": identity.jwks_url}
+    return {"bound_issuer": identity.issuer, "jwt_validation_pubkeys": list(identity.public_keys)}
+
+
+def _jwt_role(workflow: WorkflowAccess, environment: Environment) -> dict[str, Any]:
+    identity = environment.identity
     agent = f"{identity.agent_prefix}{workflow.name}"
     if workflow.requesters:
         claims: dict[str, Any] = {identity.agent_claim: agent, identity.groups_claim: sorted(workflow.requesters)}
     else:
         # A scheduled workflow acts for nobody: the token's subject is the agent itself.
         claims = {identity.user_claim: agent}
-    settings: dict[str, Any] = {
-        "bound_audiences": [names.audience(identity.audience_prefix, environment.name, workflow.name)],
+    return {
+        "bound_audiences": [_audience(workflow, environment)],
         "bound_claims": claims,
         "bound_claims_type": "string",
         "clock_skew_leeway": LEEWAY_SECONDS,
@@ -74,9 +111,74 @@ def _compile_jwt(workflow: WorkflowAccess, environment: Environment) -> tuple[Au
         "user_claim": identity.user_claim,
         "user_claim_json_pointer": True,
     }
-    return AuthMount(names.auth_mount(environment.vault.auth_prefix, workflow.name), "jwt", config), settings
 
 
-_KINDS: Final[dict[str, Callable[[WorkflowAccess, Environment], tuple[AuthMount, dict[str, Any]]]]] = {
-    "jwt": _compile_jwt,
+def _kubernetes_needs(workflow: str, environment: Environment) -> Mapping[str, object]:
+    agent = environment.agent(workflow)
+    return {
+        "kubernetes: host": environment.kubernetes,
+        f"workflows: {workflow}: namespace": agent.namespace,
+        f"workflows: {workflow}: service_account": agent.service_account,
+    }
+
+
+def _kubernetes_config(environment: Environment) -> dict[str, Any]:
+    cluster = environment.kubernetes
+    if cluster is None:
+        raise CompileError(f"{environment.name} binds no cluster")
+    # Vault asks the cluster with the agent's own token: it needs no standing token of its own.
+    return {"disable_local_ca_jwt": True, "kubernetes_ca_cert": cluster.ca_pem, "kubernetes_host": cluster.host}
+
+
+def _kubernetes_role(workflow: WorkflowAccess, environment: Environment) -> dict[str, Any]:
+    agent = environment.agent(workflow.name)
+    return {
+        # The account's uid: an account that is deleted and made again is another agent.
+        "alias_name_source": "serviceaccount_uid",
+        "audience": _audience(workflow, environment),
+        "bound_service_account_names": [agent.service_account],
+        "bound_service_account_namespaces": [agent.namespace],
+    }
+
+
+def _approle_role(workflow: WorkflowAccess, environment: Environment) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "bind_secret_id": True,
+        # Not a secret, so it may be known before deploy; the secret id is handed over wrapped, and works once.
+        "role_id": _audience(workflow, environment),
+        "secret_id_num_uses": 1,
+        "secret_id_ttl": SECRET_ID_SECONDS,
+    }
+    if cidrs := environment.agent(workflow.name).cidrs:
+        settings["secret_id_bound_cidrs"] = list(cidrs)
+        settings["token_bound_cidrs"] = list(cidrs)
+    return settings
+
+
+def _aws_config(environment: Environment) -> dict[str, Any]:
+    # The header binds a signed request to this Vault, so that it cannot be replayed to another one.
+    return {"iam_server_id_header_value": urlsplit(environment.vault.address).hostname}
+
+
+def _aws_role(workflow: WorkflowAccess, environment: Environment) -> dict[str, Any]:
+    return {
+        "auth_type": "iam",
+        "bound_iam_principal_arn": [environment.agent(workflow.name).principal_arn],
+        # By unique id: a role that is deleted and made again is another agent.
+        "resolve_aws_unique_ids": True,
+    }
+
+
+LOGINS: Final[dict[str, Login]] = {
+    "approle": Login("approle", lambda _w, _e: {}, lambda _: {}, _approle_role),
+    "aws": Login(
+        "aws",
+        lambda workflow, environment: {
+            f"workflows: {workflow}: principal_arn": environment.agent(workflow).principal_arn
+        },
+        _aws_config,
+        _aws_role,
+    ),
+    "jwt": Login("jwt", lambda _w, _e: {}, _jwt_config, _jwt_role),
+    "kubernetes": Login("kubernetes", _kubernetes_needs, _kubernetes_config, _kubernetes_role),
 }

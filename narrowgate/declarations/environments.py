@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.compile.problems import Problem
@@ -16,7 +17,16 @@ from narrowgate.declarations.models import EnvironmentDeclaration
 from narrowgate.declarations.source import KeyPath, Source, read_source
 from narrowgate.declarations.validation import locate, validate
 from narrowgate.errors import Location
-from narrowgate.plan import AwsBinding, Environment, IdentityBinding, Limits, ToolBinding, VaultBinding
+from narrowgate.plan import (
+    AwsBinding,
+    Environment,
+    IdentityBinding,
+    KubernetesBinding,
+    Limits,
+    ToolBinding,
+    VaultBinding,
+    WorkflowBinding,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,16 +123,28 @@ def _check(declaration: EnvironmentDeclaration) -> Iterator[Problem]:
         yield Problem(
             ("aws", "broker_arn"), "foreign-account", message, "an environment's broker is in its own account"
         )
+    for name, bound in declaration.workflows.items():
+        for text in bound.cidrs:
+            if not _is_network(text):
+                yield Problem(("workflows", name, "cidrs"), "bad-format", f"{text} is no network", "as in 10.0.0.0/8")
     expected = f"/narrowgate/{declaration.name}/"
     if expected not in aws.broker_arn:
         message = f"the broker's path is not {expected}"
         yield Problem(("aws", "broker_arn"), "foreign-account", message, f"make the broker under {expected}")
 
 
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
     identity = declaration.identity.model_dump()
     identity["public_keys"] = tuple(declaration.identity.public_keys)
-    limits = declaration.limits
+    limits, cluster = declaration.limits, declaration.kubernetes
     return Environment(
         name=declaration.name,
         aws=AwsBinding(**declaration.aws.model_dump()),
@@ -132,4 +154,9 @@ def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
             ToolBinding(tool, tuple(sorted(values.items()))) for tool, values in sorted(declaration.tools.items())
         ),
         limits=Limits(max_ttl_seconds=limits.max_ttl, max_session_seconds=limits.max_session),
+        kubernetes=None if cluster is None else KubernetesBinding(**cluster.model_dump()),
+        workflows=tuple(
+            WorkflowBinding(workflow=name, **{**bound.model_dump(), "cidrs": tuple(sorted(set(bound.cidrs)))})
+            for name, bound in sorted(declaration.workflows.items())
+        ),
     )

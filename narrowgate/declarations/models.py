@@ -122,6 +122,7 @@ class AwsDeclaration(Declared):
     broker_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(user|role)/[A-Za-z0-9_+=,.@/-]+$")]
     external_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,256}$")]
     endpoint_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+$")] | None = None
+    session_tags: bool = False
 
 
 class VaultDeclaration(Declared):
@@ -154,6 +155,27 @@ class IdentityDeclaration(Declared):
     audience_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9:/._-]+$")] = "narrowgate"
 
 
+class KubernetesDeclaration(Declared):
+    """The cluster whose service accounts log in: its API server, and that server's CA."""
+
+    host: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.:\[\]_-]+$")]
+    ca_pem: Annotated[str, Field(pattern=r"-----BEGIN CERTIFICATE-----")]
+
+
+KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+
+
+class WorkflowBindingDeclaration(Declared):
+    """Who a workflow's agent is here: a service account, an IAM principal, or the networks that it may call from."""
+
+    namespace: KubernetesName | None = None
+    service_account: KubernetesName | None = None
+    principal_arn: (
+        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$")] | None
+    ) = None
+    cidrs: list[Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$")]] = Field(default_factory=list)
+
+
 class LimitsDeclaration(Declared):
     """Caps on time: `max_ttl` for a tool's credentials, `max_session` for an agent's login."""
 
@@ -169,4 +191,6 @@ class EnvironmentDeclaration(Declared):
     vault: VaultDeclaration
     identity: IdentityDeclaration
     limits: LimitsDeclaration = Field(default_factory=LimitsDeclaration)
+    kubernetes: KubernetesDeclaration | None = None
     tools: dict[Name, dict[ScopeName, str | int]] = Field(default_factory=dict)
+    workflows: dict[Name, WorkflowBindingDeclaration] = Field(default_factory=dict)

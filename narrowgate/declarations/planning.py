@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from narrowgate.compile.backends.backend import SCOPE, TOOL, WORKFLOW
 from narrowgate.compile.errors import CompileError, PlaceError
+from narrowgate.compile.identity import CARRIES_USER, missing_bindings
 from narrowgate.compile.references import Reference, Value
 from narrowgate.declarations.catalogue import Tool, ToolAction, read_tools
 from narrowgate.declarations.durations import format_duration
@@ -96,7 +97,7 @@ class _Planner:
     def plan(self) -> tuple[WorkflowAccess, list[DeclarationError]]:
         """Return the workflow's access and every mistake."""
         declaration = self.workflow.declaration
-        errors = list(self._check_times())
+        errors = [*self._check_times(), *self._check_agent()]
         tools: list[ToolAccess] = []
         for name, use in sorted(declaration.tools.items()):
             if name not in self.tools:
@@ -142,6 +143,16 @@ class _Planner:
             yield self._too_long(("session", "max_ttl"), limits.max_session_seconds)
         if session.ttl > limits.max_session_seconds:
             yield self._too_long(("session", "ttl"), limits.max_session_seconds)
+
+    def _check_agent(self) -> Iterator[DeclarationError]:
+        """Yield what the environment does not say of the workflow's agent."""
+        kind, name = self.workflow.declaration.identity, self.environment.name
+        # Where requesters and login contradict each other, that is said already.
+        if self._here and (kind in CARRIES_USER or self.workflow.declaration.requesters == "none"):
+            for needed in missing_bindings(kind, self.workflow.name, self.environment):
+                message = f"{name} does not say who logs in by `{kind}`: `{needed}` is missing"
+                hint = f"add it to the environment `{name}`"
+                yield self._error(message, ("identity",), "missing-binding", hint)
 
     def _too_long(self, path: KeyPath, cap: int) -> DeclarationError:
         message = f"longer than {self.environment.name} allows: {format_duration(cap)}"

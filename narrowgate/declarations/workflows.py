@@ -6,8 +6,9 @@ This module must not look at tools or environments.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from narrowgate.compile.identity import CARRIES_USER
 from narrowgate.compile.problems import Problem
 from narrowgate.declarations.errors import DeclarationError
 from narrowgate.declarations.models import WorkflowDeclaration
@@ -17,9 +18,6 @@ from narrowgate.declarations.validation import locate, validate
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-# A user is known only where the login's token carries one.
-CARRIES_USER: Final = frozenset({"jwt"})
 
 
 @dataclass(frozen=True, slots=True)

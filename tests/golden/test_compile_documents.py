@@ -98,6 +98,14 @@ def test_every_kind_of_tool_compiles_to_these_documents(
     golden(f"catalogue/{name}/{rendering}", (RENDERINGS | {"others.json": render_others})[rendering](workflow))
 
 
+@pytest.mark.parametrize("name", ["cluster-report", "lambda-report", "legacy-report"])
+def test_every_kind_of_login_compiles_to_these_documents(
+    catalogue: PlanDocuments, golden: Callable[[str, str], None], name: str
+) -> None:
+    workflow = next(w for w in catalogue.workflows if w.access.name == name)
+    golden(f"catalogue/{name}/login.json", render_login(workflow))
+
+
 def test_the_foundation_compiles_to_these_documents(
     documents: PlanDocuments, golden: Callable[[str, str], None]
 ) -> None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 CATALOGUE = Path(__file__).resolve().parents[1] / "golden" / "catalogue"
 WORKFLOWS = compile_plan(load_plan(CATALOGUE, load_environment(CATALOGUE, "test"))).workflows
-TOOLS: dict[str, AwsDocuments] = {tool.access.tool: tool.aws for tool in WORKFLOWS[1].tools if tool.aws is not None}
+OPERATIONS = next(workflow for workflow in WORKFLOWS if workflow.access.name == "operations")
+TOOLS: dict[str, AwsDocuments] = {tool.access.tool: tool.aws for tool in OPERATIONS.tools if tool.aws is not None}
 HERE = "eu-west-1:333333333333"
 TABLE = f"arn:aws:dynamodb:{HERE}:table/customers"
 MAIL = f"arn:aws:ses:{HERE}:identity/acme.example"
@@ -137,6 +138,32 @@ def test_only_the_broker_assumes_a_tools_role_and_only_as_that_tool(
         [role.trust_policy], "sts:AssumeRole", role.arn("aws", "333333333333"), context, principal=principal
     )
     assert decision.allowed == allowed
+
+
+TAGS = {
+    "aws:RequestTag/workflow": "operations",
+    "aws:RequestTag/tool": "queues",
+    "aws:RequestTag/environment": "test",
+    "aws:TagKeys": ["workflow", "tool", "environment"],
+}
+
+
+@pytest.mark.parametrize(
+    ("principal", "context", "allowed"),
+    [
+        (BROKER, TAGS, True),
+        ("arn:aws:iam::333333333333:role/other", TAGS, False),
+        (BROKER, {**TAGS, "aws:RequestTag/workflow": "other"}, False),
+        (BROKER, {**TAGS, "aws:TagKeys": ["workflow", "tool", "environment", "admin"]}, False),
+        (BROKER, {}, False),
+    ],
+)
+def test_a_session_carries_its_own_tags_and_no_others(
+    principal: str, context: dict[str, str | list[str]], *, allowed: bool
+) -> None:
+    role = TOOLS["queues"].role
+    arn = role.arn("aws", "333333333333")
+    assert evaluate([role.trust_policy], "sts:TagSession", arn, context, principal=principal).allowed == allowed
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from narrowgate.compile import CompileError, compile_plan
 from narrowgate.compile.identity import compile_identity
 from narrowgate.declarations import load_environment, load_plan
-from narrowgate.plan import AccessPlan, Environment, WorkflowAccess
+from narrowgate.plan import AccessPlan, Environment, KubernetesBinding, WorkflowAccess, WorkflowBinding
 
 STACKS = Path(__file__).resolve().parents[2] / "stacks"
 
@@ -113,3 +113,52 @@ def test_no_document_of_dev_says_anything_of_another_environment(plan: AccessPla
                 assert (tool.aws.role.name, tool.aws.role.path) != (other.aws.role.name, other.aws.role.path)
             if tool.postgres is not None and other.postgres is not None:
                 assert tool.postgres.group_role != other.postgres.group_role
+
+
+def bind(environment: Environment, **values: object) -> Environment:
+    binding = WorkflowBinding("incident-summarization", **values)  # type: ignore[arg-type]
+    return dataclasses.replace(
+        environment, workflows=(binding,), kubernetes=KubernetesBinding("https://10.0.0.1:6443", "CA")
+    )
+
+
+def test_a_service_account_logs_in_for_one_workflow(workflow: WorkflowAccess, environment: Environment) -> None:
+    scheduled = dataclasses.replace(workflow, identity="kubernetes", requesters=())
+    bound = bind(environment, namespace="agents", service_account="incidents")
+    mount, role, _ = compile_identity(scheduled, bound, ())
+    assert (mount.type, mount.config["kubernetes_ca_cert"]) == ("kubernetes", "CA")
+    assert role.settings["bound_service_account_names"] == ["incidents"]
+    assert role.settings["bound_service_account_namespaces"] == ["agents"]
+    assert role.settings["audience"] == "narrowgate:dev:incident-summarization"
+
+
+def test_an_approle_needs_a_secret_id_that_works_once(workflow: WorkflowAccess, environment: Environment) -> None:
+    scheduled = dataclasses.replace(workflow, identity="approle", requesters=())
+    _, role, _ = compile_identity(scheduled, bind(environment, cidrs=("10.0.0.0/8",)), ())
+    assert (role.settings["bind_secret_id"], role.settings["secret_id_num_uses"]) == (True, 1)
+    assert role.settings["secret_id_ttl"] <= 300
+    assert role.settings["token_bound_cidrs"] == ["10.0.0.0/8"]
+
+
+def test_an_iam_role_logs_in_to_this_vault_only(workflow: WorkflowAccess, environment: Environment) -> None:
+    scheduled = dataclasses.replace(workflow, identity="aws", requesters=())
+    arn = "arn:aws:iam::111111111111:role/incidents"
+    mount, role, _ = compile_identity(scheduled, bind(environment, principal_arn=arn), ())
+    assert mount.config == {"iam_server_id_header_value": "vault.dev.example.com"}
+    assert role.settings["bound_iam_principal_arn"] == [arn]
+    assert role.settings["resolve_aws_unique_ids"] is True
+
+
+@pytest.mark.parametrize("kind", ["kubernetes", "aws"])
+def test_a_login_that_the_environment_does_not_bind_is_refused(
+    workflow: WorkflowAccess, environment: Environment, kind: str
+) -> None:
+    with pytest.raises(CompileError, match="does not bind"):
+        compile_identity(dataclasses.replace(workflow, identity=kind, requesters=()), environment, ())
+
+
+@pytest.mark.parametrize("kind", ["kubernetes", "approle", "aws"])
+def test_a_login_without_a_user_acts_for_nobody(workflow: WorkflowAccess, environment: Environment, kind: str) -> None:
+    bound = bind(environment, namespace="a", service_account="b", principal_arn="c")
+    with pytest.raises(CompileError, match="carries no user"):
+        compile_identity(dataclasses.replace(workflow, identity=kind), bound, ())

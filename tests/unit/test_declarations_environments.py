@@ -37,6 +37,20 @@ MISTAKES = {
     "unknown key": ("limits:", "limit:", 15, 5, "unknown-key"),
     "binding that is a list": ("{bucket: acme-dev-documents}", "{bucket: [a]}", 17, 27, "wrong-type"),
     "name that is none": ("name: dev", "name: Dev", 4, 11, "bad-value"),
+    "network that is none": (
+        "limits:",
+        "workflows: {x: {cidrs: [10.0.0.1/8]}}\n    limits:",
+        15,
+        28,
+        "bad-format",
+    ),
+    "cluster without TLS": (
+        "limits:",
+        "kubernetes: {host: 'http://x', ca_pem: '-----BEGIN CERTIFICATE-----'}\n    limits:",
+        15,
+        24,
+        "bad-format",
+    ),
     "no bindings": ("narrowgate:environment:", "narrowgate:environments:", 3, 3, "missing-key"),
 }
 

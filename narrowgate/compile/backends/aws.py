@@ -146,16 +146,26 @@ def _condition_block(conditions: tuple[Condition, ...]) -> dict[str, dict[str, l
     return block
 
 
-def trust_policy(environment: Environment, vault_role: str) -> Json:
-    """Return who may assume a tool's role: Vault's broker alone, with our external id, as a session of this role."""
+def trust_policy(environment: Environment, vault_role: str, tags: Mapping[str, str]) -> Json:
+    """Return who may assume a tool's role: Vault's broker alone, with our external id, as a session of this role.
+
+    With `tags`, the session carries exactly these.
+    """
     conditions: dict[str, dict[str, str]] = {"StringLike": {"sts:RoleSessionName": f"{vault_role}@*"}}
     if environment.aws.external_id:
         conditions["StringEquals"] = {"sts:ExternalId": environment.aws.external_id}
     principal = {"AWS": environment.aws.broker_arn}
-    return {
-        "Statement": [{"Action": "sts:AssumeRole", "Condition": conditions, "Effect": "Allow", "Principal": principal}],
-        "Version": "2012-10-17",
-    }
+    statements: list[Json] = [
+        {"Action": "sts:AssumeRole", "Condition": conditions, "Effect": "Allow", "Principal": principal}
+    ]
+    if tags:
+        # A statement of its own: AWS asks for sts:TagSession without the conditions of sts:AssumeRole.
+        only = {
+            "ForAllValues:StringEquals": {"aws:TagKeys": sorted(tags)},
+            "StringEquals": {f"aws:RequestTag/{name}": value for name, value in sorted(tags.items())},
+        }
+        statements.append({"Action": "sts:TagSession", "Condition": only, "Effect": "Allow", "Principal": principal})
+    return {"Statement": statements, "Version": "2012-10-17"}
 
 
 def compile_tool(workflow: WorkflowAccess, tool: ToolAccess, environment: Environment) -> ToolDocuments:
@@ -163,20 +173,16 @@ def compile_tool(workflow: WorkflowAccess, tool: ToolAccess, environment: Enviro
     if not tool.granted:
         return ToolDocuments(access=tool, policy=None)
     aws, vault_role = environment.aws, names.vault_role_name(tool.workflow, tool.tool)
+    tags = {"environment": environment.name, "tool": tool.tool, "workflow": workflow.name}
+    session_tags = tags if aws.session_tags else {}
     role = IamRole(
         name=names.iam_role_name(environment.name, tool.workflow, tool.tool),
         path=names.iam_role_path(environment.name),
-        trust_policy=trust_policy(environment, vault_role),
+        trust_policy=trust_policy(environment, vault_role, session_tags),
         policies=split_statements(statements_of(tool), workflow=tool.workflow, tool=tool.tool),
         boundary_arn=names.boundary_arn(aws.partition, aws.account, environment.name),
         max_session_seconds=max(tool.max_ttl_seconds, ROLE_SESSION_FLOOR_SECONDS),
-        tags={
-            "environment": environment.name,
-            "managed-by": "narrowgate",
-            "owner": workflow.owner,
-            "tool": tool.tool,
-            "workflow": workflow.name,
-        },
+        tags={**tags, "managed-by": "narrowgate", "owner": workflow.owner},
     )
     path = f"{environment.vault.aws_mount}/sts/{vault_role}"
     settings: dict[str, Any] = {
@@ -187,6 +193,8 @@ def compile_tool(workflow: WorkflowAccess, tool: ToolAccess, environment: Enviro
     }
     if aws.external_id:
         settings["external_id"] = aws.external_id
+    if session_tags:
+        settings["session_tags"] = session_tags
     return ToolDocuments(
         access=tool,
         # Only `ttl` may be asked for: role_arn and role_session_name are Vault's to fill, so that the trail is true.
