@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from narrowgate.access.vault.acl import SLASH_FALLBACK, AccessList, in_token_order
 from narrowgate.access.vault.classes import DEFAULT_BOUND, PathClass, TooManyClassesError, path_classes
@@ -65,9 +65,10 @@ def compare(  # noqa: PLR0913 - two sides and named settings
     seen = 0
     doubt = ""
     try:
+        known: Known = {}
         for identity, setting in product(identities(both), settings):
             sides = merge_side(old_policies, identity, setting), merge_side(new_policies, identity, setting)
-            finder = _Finder(*sides, setting, identity)
+            finder = _Finder(*sides, setting, identity, known)
             witness = finder.run()
             seen += finder.seen
             if witness is not None:
@@ -80,10 +81,16 @@ def compare(  # noqa: PLR0913 - two sides and named settings
     return Comparison(True, "every request that the new policies allow is allowed by the old ones", classes=seen)  # noqa: FBT003 - the answer
 
 
+# What is known of two permissions and a capability. Holds the permissions, so that their ids stay theirs.
+Known: TypeAlias = dict[tuple[int, int, str], tuple[Ask | None, Permissions | None, Permissions]]
+
+
 class _Finder:
     """One comparison for one identity: the search for a request that the new side allows and the old one does not."""
 
-    def __init__(self, old: AccessList, new: AccessList, setting: Setting, identity: Mapping[str, str]) -> None:
+    def __init__(
+        self, old: AccessList, new: AccessList, setting: Setting, identity: Mapping[str, str], known: Known
+    ) -> None:
         self.doubt = ""
         self.seen = 0
         self._sides = (old, new)
@@ -93,7 +100,7 @@ class _Finder:
         self._rules = [*old_rules, *rules_of(new)]
         self._old = frozenset(range(len(old_rules)))
         self._new = frozenset(range(len(old_rules), len(self._rules)))
-        self._known: dict[tuple[int, int, str], Ask | None] = {}
+        self._known = known
 
     def run(self) -> Witness | None:
         """Return a request that only the new side allows, or None; what could not be decided is in `doubt`."""
@@ -120,8 +127,8 @@ class _Finder:
         old = deciding_permissions(self._rules, place, self._old, capability, server)
         key = (id(old), id(new), capability)
         if key not in self._known:
-            self._known[key] = self._excess(old, new, capability)
-        ask = self._known[key]
+            self._known[key] = (self._excess(old, new, capability), old, new)
+        ask = self._known[key][0]
         return self._confirm(place.path, capability, ask) if ask is not None else None
 
     def _excess(self, old: Permissions | None, new: Permissions, capability: str) -> Ask | None:

@@ -31,9 +31,14 @@ class _Slot:
     """A segment with one directive: the place, and the texts around the value."""
 
     selector: str
-    depth: int
+    leading: tuple[str, ...]
     before: str
     after: str
+
+    @property
+    def depth(self) -> int:
+        """Return how many segments stand before this one."""
+        return len(self.leading)
 
 
 def identities(policies: Sequence[Policy], asked: Sequence[str] = ()) -> Iterator[dict[str, str]]:
@@ -86,12 +91,13 @@ def _fresh(index: int, paths: Sequence[str]) -> str:
 
 
 def _slots(path: str, paths: Sequence[str]) -> Iterator[_Slot]:
-    for depth, segment in enumerate(_split(path)):
+    segments = _split(path)
+    for depth, segment in enumerate(segments):
         directives = list(_DIRECTIVE.finditer(segment))
         if len(directives) == 1:
             match = directives[0]
             after = segment[match.end() :]
-            yield _Slot(match.group(1), depth, segment[: match.start()], after.removesuffix("*"))
+            yield _Slot(match.group(1), tuple(segments[:depth]), segment[: match.start()], after.removesuffix("*"))
         elif directives:
             for other in paths:
                 parts = _split(other)
@@ -110,10 +116,18 @@ def _split(path: str) -> list[str]:
     return parts
 
 
+def _may_meet(leading: Sequence[str], parts: Sequence[str]) -> bool:
+    """Tell whether the segments before a slot may be the same as those of another path."""
+    return all(
+        mine == theirs or "+" in (mine, theirs) or "{{" in mine or "{{" in theirs
+        for mine, theirs in zip(leading, parts, strict=False)
+    )
+
+
 def _coincidences(slot: _Slot, path: str, fresh: dict[str, str]) -> Iterator[str]:
     """Yield the values that make the slot's segment equal, or begin with, what another path has in its place."""
     parts = _split(path)
-    if len(parts) <= slot.depth:
+    if len(parts) <= slot.depth or not _may_meet(slot.leading, parts):
         return
     is_start = path.endswith("*") and slot.depth == len(parts) - 1
     text = _DIRECTIVE.sub(lambda match: fresh.get(match.group(1), ""), parts[slot.depth])

@@ -7,6 +7,7 @@ classes that both sides tell apart, so that the answer is exact. Must not know a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from narrowgate.access.vault.decision import Reason, judge, wrapping_refusal
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _WITH_PARAMETERS = frozenset({"create", "read", "update", "patch"})
 _WITH_LIMIT = frozenset({"list", "scan"})
+_FRESH_LETTERS = (*range(0x78, 0x7B), *range(0x61, 0x78))  # x, y, z, then a to w
+_MORE_LETTERS = range(0x3B1, 0xD800)
 _MAX_GLOBS = 60  # pairs of them are tried
 
 
@@ -39,33 +42,42 @@ def find_ask(permissions: Permissions | None, capability: str) -> Ask | None:
     return find_excess(None, permissions, capability)
 
 
-def find_excess(  # noqa: PLR0911 - each return settles one side of the request
-    old: Permissions | None, new: Permissions | None, capability: str
-) -> Ask | None:
+def find_excess(old: Permissions | None, new: Permissions | None, capability: str) -> Ask | None:
     """Return what a request carries that `new` allows and `old` does not, control groups aside; None if nothing.
 
     Raises UndecidedError where the lists of values are too long to search.
     """
-    if new is None or new.denied or capability not in new.capabilities:
+    before, after = _granting(old, capability), _granting(new, capability)
+    if after is None or (before is not None and (before == after or _is_unrestricted(before))):
         return None
-    known = old if old is not None and not old.denied and capability in old.capabilities else None
     if capability == "sudo":
-        return None if known else Ask()
-    wraps = [wrap for wrap in _wrap_candidates(old, new) if wrapping_refusal(new, wrap) is None]
-    if not wraps:
-        return None
-    some_data = _some_data(known, new, capability)
+        return Ask() if before is None else None
+    wraps = [wrap for wrap in _wrap_candidates(before, after) if wrapping_refusal(after, wrap) is None]
+    some_data = _some_data(before, after, capability) if wraps else None
     if some_data is None:
-        return None
-    if known is None:
+        return None  # nothing passes the restrictions
+    if before is None:
         return Ask(some_data, wraps[0])
+    return _find_restricted(before, after, capability, wraps, some_data)
+
+
+def _find_restricted(
+    old: Permissions, new: Permissions, capability: str, wraps: list[int | None], some_data: dict[str, Any]
+) -> Ask | None:
     for wrap in wraps:
-        if wrapping_refusal(known, wrap) is not None:
+        if wrapping_refusal(old, wrap) is not None:
             return Ask(some_data, wrap)
-    for data in _data_candidates(known, new, capability):
-        if _admits(new, capability, data) and not _admits(known, capability, data):
+    for data in _data_candidates(old, new, capability):
+        if _admits(new, capability, data) and not _admits(old, capability, data):
             return Ask(data, wraps[0])
     return None
+
+
+def _granting(permissions: Permissions | None, capability: str) -> Permissions | None:
+    """Return the permissions if they grant the capability."""
+    if permissions is None or permissions.denied or capability not in permissions.capabilities:
+        return None
+    return permissions
 
 
 def check_hidden(old: Permissions, new: Permissions, capability: str) -> None:
@@ -101,6 +113,18 @@ def gate_holds(old: ControlGroup, new: ControlGroup, capability: str) -> bool:
         )
         for old_factor in old.factors
         if old_factor.controls(capability)
+    )
+
+
+def _is_unrestricted(permissions: Permissions) -> bool:
+    """Tell whether a granted capability needs nothing more of a request."""
+    return not (
+        permissions.allowed_parameters
+        or permissions.denied_parameters
+        or permissions.required_parameters
+        or permissions.min_wrapping_ttl_ns
+        or permissions.max_wrapping_ttl_ns
+        or permissions.pagination_limit
     )
 
 
@@ -246,9 +270,7 @@ def _text_values(texts: list[str]) -> list[str]:
     if len(globs) > _MAX_GLOBS:
         raise UndecidedError(f"more than {_MAX_GLOBS} patterns for one parameter")
     used = set("".join(texts))
-    fresh = next(
-        char for char in map(chr, [*range(0x78, 0x7B), *range(0x61, 0x78), *range(0x3B1, 0xD800)]) if char not in used
-    )
+    fresh = next(char for char in map(chr, chain(_FRESH_LETTERS, _MORE_LETTERS)) if char not in used)
     found = dict.fromkeys([fresh, *texts])
     for first in globs:
         for second in globs:
