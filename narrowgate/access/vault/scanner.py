@@ -72,6 +72,8 @@ _JSON_SIGNS = {
 }
 _NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]*|[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]*)?)|\.[0-9]+")
 _JSON_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]*)?|\.[0-9]+")
+_BLANK = re.compile(r"[ \t\n\r]*")
+_PLAIN_STRING = re.compile(r'"([^"\\$\n]*)"')
 _ESCAPE = re.compile(r"[abfnrtv\\\"]|[0-7]{3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}")
 _HEREDOC_START = re.compile(r"<<(-?)([^\W]*)\r?\n", re.UNICODE)
 _SIMPLE_ESCAPES = {
@@ -146,15 +148,13 @@ class Scanner:
         return Token(kind, self._text[start : self._at], value, line, column)
 
     def _skip_blank(self) -> None:
-        text = self._text
-        while self._at < len(text):
-            char = text[self._at]
-            if char in " \t\n\r":
-                self._at += 1
-            elif char in "#/" and not self._json:
-                self._skip_comment(char)
-            else:
+        while True:
+            blank = _BLANK.match(self._text, self._at)
+            self._at = blank.end() if blank else self._at
+            char = self._text[self._at : self._at + 1]
+            if self._json or char not in ("#", "/"):
                 return
+            self._skip_comment(char)
 
     def _skip_comment(self, char: str) -> None:
         start = self._at
@@ -211,6 +211,10 @@ class Scanner:
 
     def _string(self, start: int) -> Token:
         text = self._text
+        plain = _PLAIN_STRING.match(text, start)
+        if plain is not None:
+            self._at = plain.end()
+            return self._token(Kind.STRING, start, plain.group(1))
         at = start + 1
         braces = 0
         pieces = bytearray()
