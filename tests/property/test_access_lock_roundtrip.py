@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from narrowgate.plan import (
     ToolBinding,
     VaultBinding,
     WorkflowAccess,
+    WorkflowBinding,
 )
 
 if TYPE_CHECKING:
@@ -117,6 +119,22 @@ WORKFLOWS = st.builds(
     max_ttl_seconds=SECONDS,
     tools=tuples(TOOLS, 2, unique_by=lambda tool: tool.tool),
 ).map(place)
+AGENTS = st.builds(
+    WorkflowBinding,
+    workflow=st.just(""),
+    namespace=st.none() | TEXTS.filter(bool),
+    service_account=st.none() | TEXTS.filter(bool),
+    principal_arn=st.none() | TEXTS.filter(bool),
+    cidrs=tuples(TEXTS),
+)
+
+
+def bind_agents(plan: AccessPlan) -> st.SearchStrategy[AccessPlan]:
+    """Let some of the plan's workflows log in as their platform says."""
+    agents = st.tuples(*(AGENTS.map(partial(replace, workflow=workflow.name)) for workflow in plan.workflows))
+    return agents.map(lambda bound: replace(plan, environment=replace(plan.environment, workflows=bound)))
+
+
 PLANS = st.builds(
     AccessPlan,
     environment=st.builds(
@@ -130,7 +148,7 @@ PLANS = st.builds(
         ),
     ),
     workflows=tuples(WORKFLOWS, 3, unique_by=lambda workflow: workflow.name),
-)
+).flatmap(bind_agents)
 
 
 @settings(max_examples=150, deadline=None)

@@ -13,20 +13,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from narrowgate.access.lock.facts import FACTS
 from narrowgate.access.lock.grants import read_grant
 from narrowgate.access.lock.node import Node
-from narrowgate.access.lock.values import VERSION, AccessLock, LockError, Logins, VaultPlaces, another_environment
+from narrowgate.access.lock.values import VERSION, AccessLock, LockError, another_environment
 from narrowgate.access.lock.write import write_json
 from narrowgate.declarations.errors import DeclarationError
 from narrowgate.declarations.source import parse_source
 from narrowgate.errors import Location
-from narrowgate.plan import Access, ActionAccess, Approval, Backend, Factor, Impact, ToolAccess, WorkflowAccess
+from narrowgate.plan import (
+    Access,
+    ActionAccess,
+    Approval,
+    Backend,
+    Factor,
+    Impact,
+    ToolAccess,
+    WorkflowAccess,
+    WorkflowBinding,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _UNNAMED: Final = Path("lock.yaml")
-_HEADER: Final = "version environment account broker logins vault databases workflows"
+_SECTIONS: Final = tuple(dict.fromkeys(fact.section for fact in FACTS if fact.section))
+_HEADER: Final = " ".join(
+    ("version environment", *(fact.key for fact in FACTS if not fact.section), *_SECTIONS, "agents databases workflows")
+)
 _WORKFLOW: Final = "owner purpose identity requesters ttl max_ttl tools"
 _WORKFLOWS_LINE: Final = "workflows:"
 _NAME_LINE: Final = re.compile(r"  [^\s#]")
@@ -64,10 +78,8 @@ def read_lock(
         raise fields["workflows"].error("a workflow's name must stand two spaces in, on a line of its own")
     return AccessLock(
         environment=name,
-        account=fields["account"].text(),
-        broker=fields["broker"].text(),
-        logins=_read_logins(fields["logins"]),
-        vault=_read_vault(fields["vault"]),
+        facts=_read_facts(fields),
+        agents=tuple(_read_agent(workflow, node) for workflow, node in _sorted_entries(fields["agents"])),
         databases=tuple((tool, node.text()) for tool, node in _sorted_entries(fields["databases"])),
         workflows=_read_workflows(blocks, path, known or {}),
     )
@@ -135,28 +147,22 @@ def _sorted_entries(node: Node) -> list[tuple[str, Node]]:
     return entries
 
 
-def _read_logins(node: Node) -> Logins:
-    fields = node.fields("issuer user agent groups agents audiences")
-    return Logins(
-        issuer=fields["issuer"].text(),
-        user_claim=fields["user"].text(),
-        agent_claim=fields["agent"].text(),
-        groups_claim=fields["groups"].text(),
-        agent_prefix=fields["agents"].text(),
-        audience_prefix=fields["audiences"].text(),
-    )
+def _read_facts(fields: dict[str, Node]) -> tuple[tuple[str, str], ...]:
+    sections = {
+        section: fields[section].fields(" ".join(fact.key for fact in FACTS if fact.section == section))
+        for section in _SECTIONS
+    }
+    return tuple((fact.name, sections.get(fact.section, fields)[fact.key].text()) for fact in FACTS)
 
 
-def _read_vault(node: Node) -> VaultPlaces:
-    fields = node.fields("namespace logins aws database kv pki signing_key")
-    return VaultPlaces(
-        namespace=fields["namespace"].text(),
-        auth_prefix=fields["logins"].text(),
-        aws_mount=fields["aws"].text(),
-        database_mount=fields["database"].text(),
-        kv_mount=fields["kv"].text(),
-        pki_mount=fields["pki"].text(),
-        signing_key=fields["signing_key"].text(),
+def _read_agent(workflow: str, node: Node) -> WorkflowBinding:
+    fields = node.fields("namespace service_account principal_arn cidrs")
+    return WorkflowBinding(
+        workflow=workflow,
+        namespace=fields["namespace"].text() or None,
+        service_account=fields["service_account"].text() or None,
+        principal_arn=fields["principal_arn"].text() or None,
+        cidrs=fields["cidrs"].texts(),
     )
 
 

@@ -1,9 +1,8 @@
 """The access lock as a value: all access of one environment as it was reviewed, and what it was reviewed for.
 
-It holds what decides *who may do what with which data*: every workflow's expanded access, the AWS account and broker,
-who signs logins, where in Vault credentials come from, which database a tool means. It holds no address, key or
-certificate: those move without a change of access and stand in the environment's own file. This module holds values
-only.
+It holds what decides *who may do what with which data*: every workflow's expanded access, who each agent is, and the
+environment's facts (account, broker, who signs logins, where in Vault credentials come from, which database a tool
+means). It holds no address, key or certificate: those move without a change of access. This module holds values only.
 """
 
 from __future__ import annotations
@@ -11,11 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from narrowgate.access.lock.facts import read_facts
 from narrowgate.errors import Location, NarrowgateError
-from narrowgate.plan import AccessPlan, Environment, IdentityBinding, VaultBinding, WorkflowAccess
+from narrowgate.plan import AccessPlan, WorkflowAccess, WorkflowBinding
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from narrowgate.plan import Environment
 
 VERSION: Final = 1
 
@@ -31,39 +33,16 @@ class LockError(NarrowgateError):
 
 
 @dataclass(frozen=True, slots=True)
-class Logins:
-    """Who signs the logins of agents, and where user, agent and groups stand in them (see `IdentityBinding`)."""
-
-    issuer: str
-    user_claim: str
-    agent_claim: str
-    groups_claim: str
-    agent_prefix: str
-    audience_prefix: str
-
-
-@dataclass(frozen=True, slots=True)
-class VaultPlaces:
-    """Where in Vault credentials come from (see `VaultBinding`); a `namespace` that is empty is the root."""
-
-    namespace: str
-    auth_prefix: str
-    aws_mount: str
-    database_mount: str
-    kv_mount: str
-    pki_mount: str
-    signing_key: str
-
-
-@dataclass(frozen=True, slots=True)
 class AccessLock:
-    """All access of `environment`, workflows sorted by name; `databases` are (tool, database), sorted by tool."""
+    """All access of `environment`, workflows sorted by name.
+
+    `facts` are the environment's (name, value) in the order of `FACTS`; `agents` say who a workflow's agent is where
+    its login is no JWT, sorted by workflow; `databases` are (tool, database), sorted by tool.
+    """
 
     environment: str
-    account: str
-    broker: str
-    logins: Logins
-    vault: VaultPlaces
+    facts: tuple[tuple[str, str], ...]
+    agents: tuple[WorkflowBinding, ...]
     databases: tuple[tuple[str, str], ...]
     workflows: tuple[WorkflowAccess, ...]
 
@@ -93,37 +72,14 @@ def lock_of(plan: AccessPlan) -> AccessLock:
     databases = tuple(
         sorted((b.tool, str(database)) for b in environment.tools if (database := b.get("database")) is not None)
     )
+    planned = {workflow.name for workflow in plan.workflows}
+    agents = (b for b in environment.workflows if b.workflow in planned and b != WorkflowBinding(b.workflow))
     return AccessLock(
         environment=environment.name,
-        account=environment.aws.account,
-        broker=environment.aws.broker_arn,
-        logins=_logins_of(environment.identity),
-        vault=_places_of(environment.vault),
+        facts=read_facts(environment),
+        agents=tuple(sorted(agents, key=lambda binding: binding.workflow)),
         databases=databases,
         workflows=tuple(sorted(plan.workflows, key=lambda workflow: workflow.name)),
-    )
-
-
-def _logins_of(identity: IdentityBinding) -> Logins:
-    return Logins(
-        issuer=identity.issuer,
-        user_claim=identity.user_claim,
-        agent_claim=identity.agent_claim,
-        groups_claim=identity.groups_claim,
-        agent_prefix=identity.agent_prefix,
-        audience_prefix=identity.audience_prefix,
-    )
-
-
-def _places_of(vault: VaultBinding) -> VaultPlaces:
-    return VaultPlaces(
-        namespace=vault.namespace or "",
-        auth_prefix=vault.auth_prefix,
-        aws_mount=vault.aws_mount,
-        database_mount=vault.database_mount,
-        kv_mount=vault.kv_mount,
-        pki_mount=vault.pki_mount,
-        signing_key=vault.signing_key,
     )
 
 
@@ -132,4 +88,4 @@ def lock_file(stacks: Path, environment: str) -> Path:
     return stacks / "locks" / f"{environment}.yaml"
 
 
-__all__ = ["VERSION", "AccessLock", "LockError", "Logins", "another_environment", "lock_file", "lock_of"]
+__all__ = ["VERSION", "AccessLock", "LockError", "another_environment", "lock_file", "lock_of"]

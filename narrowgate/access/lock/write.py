@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from narrowgate.access.lock.facts import FACTS
 from narrowgate.access.lock.text import Value, write_block
 from narrowgate.access.lock.values import VERSION, AccessLock, LockError, lock_of
 from narrowgate.declarations.durations import format_duration
@@ -25,6 +26,7 @@ from narrowgate.plan import (
     TableGrant,
     ToolAccess,
     WorkflowAccess,
+    WorkflowBinding,
 )
 
 
@@ -41,32 +43,27 @@ def write_header(lock: AccessLock) -> str:
         f"# All access that a deploy of {lock.environment} may grant. A change here is a change of access: review it.\n"
         f"# Written by `narrowgate access lock --env {lock.environment}`, not by hand.\n"
     )
+    facts: dict[str, Any] = {}
+    for fact, (_, value) in zip(FACTS, lock.facts, strict=True):
+        (facts.setdefault(fact.section, {}) if fact.section else facts)[fact.key] = value
     return comment + write_block(
         {
             "version": VERSION,
             "environment": lock.environment,
-            "account": lock.account,
-            "broker": lock.broker,
-            "logins": {
-                "issuer": lock.logins.issuer,
-                "user": lock.logins.user_claim,
-                "agent": lock.logins.agent_claim,
-                "groups": lock.logins.groups_claim,
-                "agents": lock.logins.agent_prefix,
-                "audiences": lock.logins.audience_prefix,
-            },
-            "vault": {
-                "namespace": lock.vault.namespace,
-                "logins": lock.vault.auth_prefix,
-                "aws": lock.vault.aws_mount,
-                "database": lock.vault.database_mount,
-                "kv": lock.vault.kv_mount,
-                "pki": lock.vault.pki_mount,
-                "signing_key": lock.vault.signing_key,
-            },
+            **facts,
+            "agents": {agent.workflow: _describe_agent(agent) for agent in lock.agents},
             "databases": dict(lock.databases),
         }
     )
+
+
+def _describe_agent(agent: WorkflowBinding) -> dict[str, Value]:
+    return {
+        "namespace": agent.namespace or "",
+        "service_account": agent.service_account or "",
+        "principal_arn": agent.principal_arn or "",
+        "cidrs": list(agent.cidrs),
+    }
 
 
 def write_workflow(workflow: WorkflowAccess) -> str:

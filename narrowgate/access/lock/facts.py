@@ -1,0 +1,71 @@
+"""The facts of an environment that decide access in every workflow: what the lock states of it, one line for each.
+
+Not here: addresses, certificates and signing keys, which move without a change of access. A binding that is new must
+be put here or be left out on purpose (a test holds the list). This module must not read or write locks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from narrowgate.plan import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentFact:
+    """One fact: where it stands in the lock, what it is in an environment, and what its change means in `words`.
+
+    `gains`: another value certainly lets somebody in who was not; otherwise nobody can tell. Both are new access.
+    """
+
+    section: str
+    key: str
+    read: Callable[[Environment], str]
+    words: str
+    gains: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the fact's key in the lock, with its section."""
+        return f"{self.section}.{self.key}" if self.section else self.key
+
+
+FACTS: Final = (
+    EnvironmentFact("", "account", lambda e: e.aws.account, "roles stand in the AWS account", gains=True),
+    EnvironmentFact("", "broker", lambda e: e.aws.broker_arn, "every role may be assumed by", gains=True),
+    EnvironmentFact(
+        "",
+        "session_tags",
+        lambda e: "set" if e.aws.session_tags else "none",
+        "tags of AWS sessions are",
+    ),
+    EnvironmentFact("logins", "issuer", lambda e: e.identity.issuer, "logins are signed by", gains=True),
+    EnvironmentFact("logins", "user", lambda e: e.identity.user_claim, "the user stands in a login at"),
+    EnvironmentFact("logins", "agent", lambda e: e.identity.agent_claim, "the agent stands in a login at"),
+    EnvironmentFact("logins", "groups", lambda e: e.identity.groups_claim, "the user's groups stand in a login at"),
+    EnvironmentFact("logins", "agents", lambda e: e.identity.agent_prefix, "agents' names in logins begin with"),
+    EnvironmentFact("logins", "audiences", lambda e: e.identity.audience_prefix, "logins' audiences begin with"),
+    EnvironmentFact(
+        "logins",
+        "cluster",
+        lambda e: e.kubernetes.host if e.kubernetes else "",
+        "service accounts log in from the cluster",
+        gains=True,
+    ),
+    EnvironmentFact("vault", "namespace", lambda e: e.vault.namespace or "", "Vault's namespace is"),
+    EnvironmentFact("vault", "logins", lambda e: e.vault.auth_prefix, "Vault's auth mounts of agents begin with"),
+    EnvironmentFact("vault", "aws", lambda e: e.vault.aws_mount, "AWS credentials come from Vault's"),
+    EnvironmentFact("vault", "database", lambda e: e.vault.database_mount, "database logins come from Vault's"),
+    EnvironmentFact("vault", "kv", lambda e: e.vault.kv_mount, "stored secrets come from Vault's"),
+    EnvironmentFact("vault", "pki", lambda e: e.vault.pki_mount, "certificates come from Vault's"),
+    EnvironmentFact("vault", "signing_key", lambda e: e.vault.signing_key, "tokens are signed by Vault's key"),
+)
+
+
+def read_facts(environment: Environment) -> tuple[tuple[str, str], ...]:
+    """Return each fact's name and its value in `environment`, in the table's order."""
+    return tuple((fact.name, fact.read(environment)) for fact in FACTS)
