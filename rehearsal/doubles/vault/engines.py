@@ -95,6 +95,10 @@ POSTGRESQL: Final = Fields(
         "usernameTemplate": "",
     }
 )
+# Write-only: sent when the connection is made or the version changes, and in no answer.
+PASSWORD_ONCE: Final = "passwordWo"  # noqa: S105 -- a property's name
+PASSWORD_VERSION: Final = "passwordWoVersion"  # noqa: S105 -- as above
+UNANSWERED: Final = ("password", PASSWORD_ONCE, PASSWORD_VERSION)
 ROTATION_ANSWER: Final = "root_credentials_rotate_statements"
 
 
@@ -109,7 +113,11 @@ class ConnectionFields(Fields):
         """Return what to write."""
         data = Fields.encode(self, old, new)
         data.pop("postgresql", None)
-        return {**data, **POSTGRESQL.encode(old.get("postgresql") or {}, new.get("postgresql") or {})}
+        before, after = old.get("postgresql") or {}, new.get("postgresql") or {}
+        data.update(POSTGRESQL.encode(before, after))
+        if PASSWORD_ONCE in after and (not before or before.get(PASSWORD_VERSION) != after.get(PASSWORD_VERSION)):
+            data["password"] = after[PASSWORD_ONCE]
+        return data
 
     def decode(self, data: Values) -> Values:
         """Return the properties, the block without what is at its default."""
@@ -121,8 +129,14 @@ class ConnectionFields(Fields):
 
 def keep_password(read: Values, old: Values) -> Values:
     """Return a connection that was read, with the password that the program gave: the API never answers with it."""
-    given = (old.get("postgresql") or {}).get("password")
-    return read if given is None else {**read, "postgresql": {**read["postgresql"], "password": given}}
+    given = {name: value for name, value in (old.get("postgresql") or {}).items() if name in UNANSWERED}
+    return {**read, "postgresql": {**read["postgresql"], **given}}
+
+
+def same_block(one: Values, other: Values) -> bool:
+    """Say whether two blocks mean the same; of a write-only password only its version counts."""
+    kept = [{name: value for name, value in block.items() if name != PASSWORD_ONCE} for block in (one, other)]
+    return POSTGRESQL.same(*kept)
 
 
 DATABASE_CONNECTION: Final[ResourceType[Vault]] = settings_type(
@@ -138,8 +152,8 @@ DATABASE_CONNECTION: Final[ResourceType[Vault]] = settings_type(
         }
     ),
     unordered=frozenset({"allowedRoles"}),
-    secrets=frozenset({"postgresql.password"}),
-    equal={"postgresql": POSTGRESQL.same},
+    secrets=frozenset({"postgresql.password", f"postgresql.{PASSWORD_ONCE}"}),
+    equal={"postgresql": same_block},
     adopt=keep_password,
     defaults={"verifyConnection": True, "pluginName": "postgresql-database-plugin"},
 )
