@@ -219,3 +219,9 @@ def test_host_that_comes_with_an_engine_is_not_used(bench: EngineBench, tmp_path
             [str(engine), *command[1:]], env=environment, cwd="/", capture_output=True, text=True, check=False
         )
         assert (done.returncode != 0, "the host beside" in done.stdout + done.stderr) == (fails, fails), done.stdout
+
+
+def test_about_names_the_projects_python_and_packages(bench: EngineBench) -> None:
+    said = json.loads(bench.project("p-about", "").pulumi("about", "--json"))
+    assert said["runtime"]["executable"] == str(VENV / "bin" / "python")
+    assert {"pulumi-aws", "pulumi-vault"} <= {entry["name"].replace("_", "-") for entry in said["dependencies"]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import UnknownRegionError
 from botocore.loaders import Loader
 from botocore.regions import EndpointResolver
 
@@ -33,12 +32,5 @@ def get_partition(aws: Aws, _arguments: Values) -> Values:
 def get_region(aws: Aws, arguments: Values) -> Values:
     """Return the asked or the provider's region."""
     region = str(arguments.get("region") or arguments.get("name") or aws.region)
-    if not region:
-        raise UnknownRegionError(region_name=region, error_msg="no region")
-    return {
-        "id": region,
-        "name": region,
-        "region": region,
-        "description": region,
-        "endpoint": f"ec2.{region}.amazonaws.com",
-    }
+    endpoint = f"ec2.{region}.{get_partition(aws, {})['dnsSuffix']}"
+    return {"id": region, "name": region, "region": region, "description": region, "endpoint": endpoint}
