@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 _DURATION: Final = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?")
 _SECONDS: Final = (86_400, 3_600, 60, 1)
-PATTERN: Final = r"^(?=\d)(\d{1,4}d)?(\d{1,4}h)?(\d{1,4}m)?(\d{1,5}s)?$"
+PATTERN: Final = r"^(?=.*[1-9])(\d{1,4}d)?(\d{1,4}h)?(\d{1,4}m)?(\d{1,5}s)?$"
 
 
 def parse_duration(text: object) -> int:

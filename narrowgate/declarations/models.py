@@ -17,7 +17,10 @@ FORMAT_VERSION: Final = 1
 
 
 def _check_version(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool) and value > FORMAT_VERSION:
+    # Python takes True for 1.
+    if isinstance(value, bool):
+        raise ValueError("a version is a number")  # noqa: TRY004 - pydantic reports a ValueError with its place
+    if isinstance(value, int) and value > FORMAT_VERSION:
         raise ValueError(f"version {value} is newer than this Narrowgate, which knows {FORMAT_VERSION}: update it")
     return value
 
@@ -29,19 +32,15 @@ def _check_name(value: object) -> object:
 
 
 Version = Annotated[Literal[1], BeforeValidator(_check_version, json_schema_input_type=Literal[1])]
-Name = Annotated[
-    str,
-    BeforeValidator(
-        _check_name,
-        json_schema_input_type=Annotated[str, Field(pattern=f"^{NAME.pattern}$", max_length=MAX_NAME_LENGTH)],
-    ),
-]
+# For schemas only, where a key's length can be said nowhere else than in its pattern.
+_NAME_SCHEMA: Final = rf"^(?=.{{1,{MAX_NAME_LENGTH}}}$){NAME.pattern}$"
+Name = Annotated[str, BeforeValidator(_check_name, json_schema_input_type=Annotated[str, Field(pattern=_NAME_SCHEMA)])]
 # A group as the identity provider names it: it becomes a bound claim, never syntax.
 GroupName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 # IAM tag values and Vault metadata carry the owner.
 Owner = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9 _.:/=+@-]+$")]
-ScopeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
+ScopeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 ScopeScalar = str | int | bool
 
 
@@ -49,94 +48,143 @@ class ActionDeclaration(Declared):
     """One operation of a tool: what it does to data, how much harm it can do, and what it needs."""
 
     access: Literal["read", "write", "delete", "permissions"]
+    """What it does to data. `delete` and `permissions` are always of high impact."""
     impact: Literal["low", "high"]
+    """How much harm it can do. `high` is always gated: it needs an approval."""
     description: Line | None = None
+    """What it is for, in one line."""
     grants: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    """What it needs, in the terms of the tool's backend."""
 
 
 class ToolDeclaration(Declared):
     """One system that agents can call, as its owner describes it."""
 
     version: Version
+    """The version of this format: 1."""
     tool: Name
+    """The tool's name; the file is named so."""
     backend: Literal["aws", "postgres", "bearer", "kv", "pki"]
+    """How its credentials are minted."""
     description: Line
+    """What it is, in one line."""
     owner: Owner | None = None
+    """Who runs the system behind it."""
     scope: dict[ScopeName, dict[str, Any]] = Field(default_factory=dict)
+    """The data scope that a workflow must give: a JSON Schema for each value."""
     actions: Annotated[dict[Name, ActionDeclaration], Field(min_length=1)]
+    """The operations that agents can be allowed, by name."""
 
 
 class Session(Declared):
     """How long a login of the agent lives: `ttl` until it must renew, `max_ttl` at most."""
 
     ttl: Duration
+    """How long until it must renew."""
     max_ttl: Duration
+    """How long at most."""
 
 
 class ToolUse(Declared):
     """A tool as a workflow uses it: these actions, on this data; credentials live as the session or shorter."""
 
     actions: Annotated[list[Name], Field(min_length=1)]
+    """The actions that are allowed."""
     scope: dict[ScopeName, ScopeScalar | list[ScopeScalar]] = Field(default_factory=dict)
+    """The data that they may touch."""
     ttl: Duration | None = None
+    """How long its credentials live; the session's `ttl` otherwise."""
     max_ttl: Duration | None = None
+    """How long at most; the session's `max_ttl`, within the environment's cap, otherwise."""
 
 
 class FactorDeclaration(Declared):
     """One further approval factor: `required` distinct people of any of `approvers`."""
 
     approvers: Annotated[list[GroupName], Field(min_length=1)]
+    """The groups of which any member may approve."""
     required: Annotated[int, Field(ge=1, le=10)] = 1
+    """How many distinct people must."""
 
 
 class ApprovalDeclaration(Declared):
     """Who approves a gated action: any of `approvers`, `required` of them; `all_of` adds factors that must hold too."""
 
     approvers: Annotated[list[GroupName], Field(min_length=1)] | None = None
+    """The groups of which any member may approve."""
     required: Annotated[int, Field(ge=1, le=10)] = 1
+    """How many distinct people must."""
     all_of: list[FactorDeclaration] = Field(default_factory=list)
+    """Further factors, which must hold too."""
     expires: Duration
+    """How long the request waits for its approvals."""
 
 
 class WorkflowDeclaration(Declared):
     """One agent identity: one use case, one owner, the users it acts for, and exactly what it may do."""
 
     version: Version
+    """The version of this format: 1."""
     workflow: Name
+    """The workflow's name; the file is named so."""
     owner: Owner
+    """Who answers for it."""
     purpose: Line
+    """What it is for, in one line."""
     environments: Annotated[list[Name], Field(min_length=1)]
+    """Where it exists. Promotion is one more name here, in a reviewed change."""
     identity: Literal["jwt", "kubernetes", "approle", "aws"]
+    """How its agent logs in. Only `jwt` carries a user."""
     requesters: Literal["none"] | Annotated[list[GroupName], Field(min_length=1)]
+    """The groups whose members it may act for; `none` for a scheduled workflow."""
     session: Session
+    """How long a login lives."""
     tools: Annotated[dict[Name, ToolUse], Field(min_length=1)]
+    """The tools that it may call; no others exist for it."""
     approvals: dict[str, ApprovalDeclaration] = Field(default_factory=dict)
+    """Who approves its gated actions, by `tool.action`."""
 
 
 class AwsDeclaration(Declared):
     """The environment's AWS account, and Vault's broker in it."""
 
     account: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+    """The account's number."""
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")]
+    """The region."""
     partition: Literal["aws", "aws-cn", "aws-us-gov"] = "aws"
+    """The partition."""
     broker_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(user|role)/[A-Za-z0-9_+=,.@/-]+$")]
+    """Vault's own identity in the account, under the environment's path."""
     external_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,256}$")]
+    """What Vault gives with each AssumeRole; roles ask for it."""
     endpoint_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+$")] | None = None
+    """Only where AWS is not AWS: an emulator, or a VPC endpoint."""
     session_tags: bool = False
+    """Whether Vault tags each session with workflow, tool and environment."""
 
 
 class VaultDeclaration(Declared):
     """The environment's Vault or OpenBao, and the paths of our mounts there."""
 
     address: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.:\[\]_-]+$")]
+    """Its URL; TLS always."""
     ca_pem: Annotated[str, Field(pattern=r"-----BEGIN CERTIFICATE-----")] | None = None
+    """The CA that signed its certificate, as PEM; none for a public one."""
     namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_/-]+$")] | None = None
+    """The namespace in which all of this is."""
     aws_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-aws"
+    """Where the AWS secrets engine is mounted."""
     database_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-database"
+    """Where the database secrets engine is mounted."""
     auth_prefix: Name = "agents"
+    """Where the workflows' auth mounts are."""
     kv_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-kv"
+    """Where the KV v2 engine of `kv` tools is mounted."""
     pki_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-pki"
+    """Where the PKI engine of `pki` tools is mounted."""
     signing_key: Name = "narrowgate"
+    """The key that signs the tokens of `bearer` tools."""
 
 
 Pointer = Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]
@@ -146,20 +194,30 @@ class IdentityDeclaration(Declared):
     """Who signs the tokens with which agents log in, and where user, agent and groups stand in their claims."""
 
     issuer: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    """The `iss` of the tokens."""
     jwks_url: Annotated[str, Field(pattern=r"^https://[^\s]+$")] | None = None
+    """Where its keys are published."""
     public_keys: list[Annotated[str, Field(pattern=r"-----BEGIN PUBLIC KEY-----")]] = Field(default_factory=list)
+    """Its keys as PEM, where Vault cannot reach it."""
     user_claim: Pointer = "/sub"
+    """Where the user stands in the claims (a JSON pointer)."""
     agent_claim: Pointer = "/act/sub"
+    """Where the agent stands."""
     groups_claim: Pointer = "/groups"
+    """Where the user's groups stand."""
     agent_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9:/._-]*$")] = "agent:"
+    """What stands before the workflow in an agent's name."""
     audience_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9:/._-]+$")] = "narrowgate"
+    """What stands first in an audience: `<prefix>:<environment>:<workflow>`."""
 
 
 class KubernetesDeclaration(Declared):
     """The cluster whose service accounts log in: its API server, and that server's CA."""
 
     host: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.:\[\]_-]+$")]
+    """Its API server."""
     ca_pem: Annotated[str, Field(pattern=r"-----BEGIN CERTIFICATE-----")]
+    """That server's CA, as PEM."""
 
 
 KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
@@ -169,28 +227,42 @@ class WorkflowBindingDeclaration(Declared):
     """Who a workflow's agent is here: a service account, an IAM principal, or the networks that it may call from."""
 
     namespace: KubernetesName | None = None
+    """The Kubernetes namespace of its service account."""
     service_account: KubernetesName | None = None
+    """The name of its service account."""
     principal_arn: (
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$")] | None
     ) = None
+    """The ARN of its IAM role."""
     cidrs: list[Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$")]] = Field(default_factory=list)
+    """The networks from which an approle may log in."""
 
 
 class LimitsDeclaration(Declared):
     """Caps on time: `max_ttl` for a tool's credentials, `max_session` for an agent's login."""
 
     max_ttl: Duration = Field(default="1h", validate_default=True)
+    """The longest life of a tool's credentials."""
     max_session: Duration = Field(default="8h", validate_default=True)
+    """The longest life of an agent's login."""
 
 
 class EnvironmentDeclaration(Declared):
     """One environment: what `narrowgate:environment` holds in `Pulumi.<stack>.yaml`."""
 
     name: Annotated[Name, Field(max_length=20)]
+    """The environment's name."""
     aws: AwsDeclaration
+    """The AWS account."""
     vault: VaultDeclaration
+    """The Vault or OpenBao."""
     identity: IdentityDeclaration
+    """Who signs the tokens that agents log in with."""
     limits: LimitsDeclaration = Field(default_factory=LimitsDeclaration)
+    """Caps on time."""
     kubernetes: KubernetesDeclaration | None = None
+    """The cluster whose service accounts log in, where a workflow does so."""
     tools: dict[Name, dict[ScopeName, str | int]] = Field(default_factory=dict)
+    """The real things behind each tool, by the names that its references use."""
     workflows: dict[Name, WorkflowBindingDeclaration] = Field(default_factory=dict)
+    """Who the agents are that log in without a token of the issuer."""

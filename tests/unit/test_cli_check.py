@@ -36,7 +36,7 @@ def test_right_declarations_pass(stacks: Path) -> None:
 def test_a_mistake_fails_with_its_place(broken: Path) -> None:
     result = run("check", cwd=broken.parent)
     assert result.returncode == 1
-    assert "stacks/workflows/incident-summarization.yaml:11:15: " in result.stdout
+    assert "stacks/workflows/incident-summarization.yaml:12:15: " in result.stdout
     assert "did you mean `search`?" in result.stdout
     assert "Traceback" not in result.stdout + result.stderr
 
@@ -47,7 +47,7 @@ def test_json_is_for_programs(broken: Path) -> None:
     assert (result.returncode, report["version"], report["ok"]) == (1, 1, False)
     (finding,) = report["findings"]
     assert finding["path"] == "stacks/workflows/incident-summarization.yaml"
-    assert (finding["line"], finding["column"], finding["code"]) == (11, 15, "unknown-action")
+    assert (finding["line"], finding["column"], finding["code"]) == (12, 15, "unknown-action")
     assert finding["severity"] == "error"
 
 
@@ -56,7 +56,7 @@ def test_github_annotations_hold_place_and_hint_on_one_line(broken: Path) -> Non
     assert result.returncode == 1
     (line,) = result.stdout.splitlines()
     assert line.startswith(
-        "::error file=stacks/workflows/incident-summarization.yaml,line=11,col=15,title=unknown-action::"
+        "::error file=stacks/workflows/incident-summarization.yaml,line=12,col=15,title=unknown-action::"
     )
     assert "%0A" in line
 
@@ -113,7 +113,7 @@ def test_grants_that_cannot_be_held_apart_are_an_error_at_the_tool(
     edit("workflows/ticket-drafting.yaml", "[read, draft]", "[read, draft, mail]")
     result = run("check", cwd=stacks.parent)
     assert result.returncode == 1
-    assert "stacks/workflows/ticket-drafting.yaml:14:14: " in result.stdout
+    assert "stacks/workflows/ticket-drafting.yaml:15:14: " in result.stdout
     assert "would give" in result.stdout
 
 

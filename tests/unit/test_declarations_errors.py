@@ -117,5 +117,5 @@ def test_missing_folders_are_an_error(stacks: Path) -> None:
 def test_the_order_of_errors_is_that_of_places(stacks: Path, edit: Callable[[str, str, str], None]) -> None:
     edit(INCIDENT, "owner: ", "zzz: 1\nyyy: 2\nowner: ")
     errors = find_errors(stacks)
-    assert [e.location.line for e in errors] == [3, 4]
-    assert str(errors[0]).startswith(f"{stacks / INCIDENT}:3:1: ")
+    assert [e.location.line for e in errors] == [4, 5]
+    assert str(errors[0]).startswith(f"{stacks / INCIDENT}:4:1: ")

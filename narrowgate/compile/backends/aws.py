@@ -52,8 +52,11 @@ class AwsGrant(DeclaredGrant):
     """Exact IAM actions (`iam`) on resources (`on`), under conditions (`when`: operator, then key, then values)."""
 
     iam: list[str] = Field(min_length=1)
+    """Exact IAM actions, as `service:Action`."""
     on: str | list[str]
+    """The resources, as ARNs with references, or `"*"` for actions that act on no named resource."""
     when: dict[str, dict[str, str | bool | int | list[str]]] = Field(default_factory=dict)
+    """Conditions: operator, then key, then a value or a list of values."""
 
     def _resources(self) -> list[str]:
         return [self.on] if isinstance(self.on, str) else self.on
@@ -219,7 +222,7 @@ def _check_tool(tool: ToolAccess) -> None:
 
 AWS: Final = BackendCompiler(
     backend=Backend.AWS,
-    grant_model=lambda _: AwsGrant,
+    grant_models=(AwsGrant,),
     binding_model=AwsBinding,
     check_tool=_check_tool,
     compile_tool=compile_tool,

@@ -30,7 +30,7 @@ SCOPE: Final = Reference("workflow", "scope")
 class Declared(BaseModel):
     """A declared value: strict types, no unknown keys, frozen."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class DeclaredGrant(Declared):
@@ -56,16 +56,22 @@ class DeclaredGrant(Declared):
 class BackendCompiler:
     """One entry of the table.
 
-    `grant_model` picks the model of a raw grant; `binding_model` says which names an environment must bind for a tool
+    `grant_models` are the shapes of a grant, and the first whose own key (its first field) stands in a raw grant is
+    its shape, else the first of all; `binding_model` says which names an environment must bind for a tool
     of this backend (a tool's own references add to them); `check_tool` judges a tool's resolved grants together;
     `compile_tool` makes the documents; `ttl_floor_seconds` is the shortest life that the backend can give.
     """
 
     backend: Backend
-    grant_model: Callable[[Mapping[str, Any]], type[DeclaredGrant]]
+    grant_models: tuple[type[DeclaredGrant], ...]
     binding_model: type[Declared]
     check_tool: Callable[[ToolAccess], None]
     compile_tool: Callable[[WorkflowAccess, ToolAccess, Environment], ToolDocuments]
     describe_connection: Callable[[ToolDocuments, Environment], Json]
     ttl_floor_seconds: int = 60
     ttl_floor_reason: str = ""
+
+    def grant_model(self, raw: Mapping[str, Any]) -> type[DeclaredGrant]:
+        """Return the model of a raw grant."""
+        fitting = (model for model in self.grant_models if next(iter(model.model_fields)) in raw)
+        return next(fitting, self.grant_models[0])

@@ -36,6 +36,7 @@ class BearerGrant(DeclaredGrant):
     """A token for `audience`: the tool's name as it knows itself, mostly its URL."""
 
     audience: str
+    """The tool's name as it knows itself, mostly its URL."""
 
     def check(self, access: Access) -> Iterator[Problem]:  # noqa: ARG002 - what the tool does with it is its own matter
         """Yield an audience that is none."""
@@ -145,7 +146,7 @@ def _check_tool(tool: ToolAccess) -> None:
 
 BEARER: Final = BackendCompiler(
     backend=Backend.BEARER,
-    grant_model=lambda _: BearerGrant,
+    grant_models=(BearerGrant,),
     binding_model=BearerBinding,
     check_tool=_check_tool,
     compile_tool=compile_tool,

@@ -32,7 +32,9 @@ class KvGrant(DeclaredGrant):
     """Read of the tool's `secret` (a name under the tool's own path), rotated before it is older than `max_age`."""
 
     secret: str
+    """The secret's name, under the tool's own path."""
     max_age: Duration
+    """How old the secret may get before it is rotated."""
 
     def check(self, access: Access) -> Iterator[Problem]:  # noqa: ARG002 - a SaaS key says nothing of what it permits
         """Yield a name that is no exact path."""
@@ -110,7 +112,7 @@ def _check_tool(tool: ToolAccess) -> None:
 
 KV: Final = BackendCompiler(
     backend=Backend.KV,
-    grant_model=lambda _: KvGrant,
+    grant_models=(KvGrant,),
     binding_model=KvBinding,
     check_tool=_check_tool,
     compile_tool=compile_tool,

@@ -31,6 +31,7 @@ class PkiGrant(DeclaredGrant):
     """A client certificate of the environment's `trust_domain`."""
 
     trust_domain: str
+    """The trust domain: always `${binding.…}`."""
 
     def check(self, access: Access) -> Iterator[Problem]:  # noqa: ARG002 - what the tool does with it is its own matter
         """Yield a trust domain that is not bound by the environment."""
@@ -121,7 +122,7 @@ def _check_tool(tool: ToolAccess) -> None:
 
 PKI: Final = BackendCompiler(
     backend=Backend.PKI,
-    grant_model=lambda _: PkiGrant,
+    grant_models=(PkiGrant,),
     binding_model=PkiBinding,
     check_tool=_check_tool,
     compile_tool=compile_tool,

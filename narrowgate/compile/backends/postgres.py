@@ -62,19 +62,28 @@ class PostgresBinding(Declared):
     """Where the database is. `broker` is Vault's login there; `sslmode` is libpq's."""
 
     host: str = Field(min_length=1, pattern=r"^[A-Za-z0-9.:_-]+$")
+    """Its name or address."""
     port: Annotated[int, Field(ge=1, le=65535)] = DEFAULT_PORT
+    """Its port."""
     database: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$")
+    """The database."""
     sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = "verify-full"
+    """libpq's `sslmode`; `verify-full` unless the server has no TLS."""
     broker: str = Field(default="vault_broker", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
+    """Vault's login in it, which makes the logins of agents."""
 
 
 class PostgresTableGrant(DeclaredGrant):
     """`privileges` on `columns` of `table` (schema.table, or one of `public`), in the rows that match all of `rows`."""
 
     table: str
+    """`table` (of `public`) or `schema.table`."""
     privileges: list[Literal["select", "insert", "update", "delete"]] = Field(default_factory=list)
+    """What the action may do; `select` for an action that reads."""
     columns: list[str] = Field(default_factory=list)
+    """The columns that it may do it with. `delete` takes none."""
     rows: dict[str, RowValue] = Field(default_factory=dict)
+    """Only rows where each of these columns has the value, or one of the values."""
 
     def _privileges(self, access: Access) -> list[str]:
         return list(self.privileges) or (["select"] if access is Access.READ else [])
@@ -151,6 +160,7 @@ class PostgresFunctionGrant(DeclaredGrant):
     """EXECUTE on one `function`, written as PostgreSQL identifies it: `close_incident(bigint, text)`."""
 
     function: str
+    """One function, as PostgreSQL identifies it: `close_incident(bigint, text)`."""
 
     def check(self, access: Access) -> Iterator[Problem]:
         """Yield what is no function signature."""
@@ -290,7 +300,7 @@ def _check_tool(tool: ToolAccess) -> None:
 
 POSTGRES: Final = BackendCompiler(
     backend=Backend.POSTGRES,
-    grant_model=lambda raw: PostgresFunctionGrant if "function" in raw else PostgresTableGrant,
+    grant_models=(PostgresTableGrant, PostgresFunctionGrant),
     binding_model=PostgresBinding,
     check_tool=_check_tool,
     compile_tool=compile_tool,
