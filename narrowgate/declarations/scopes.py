@@ -68,25 +68,25 @@ class ScopeValidator:
     """Judges the scopes that workflows give to one tool; `scope` must have passed `check_scope_schema`."""
 
     def __init__(self, scope: Mapping[str, Mapping[str, Any]]) -> None:
-        self._properties = scope
+        self.properties = scope
         self._validator = Draft202012Validator({"type": "object", "properties": {k: dict(v) for k, v in scope.items()}})
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return `given` with defaults, sorted by name; lists are sets, so they are sorted too."""
-        defaults = {name: schema["default"] for name, schema in self._properties.items() if "default" in schema}
+        defaults = {name: schema["default"] for name, schema in self.properties.items() if "default" in schema}
         return {name: _sorted(value) for name, value in sorted({**defaults, **given}.items())}
 
     def check(self, given: Mapping[str, Any], tool: str) -> Iterator[Problem]:
         """Yield names that the tool does not define or that are missing, and values that do not fit."""
         for name in given:
-            if name not in self._properties:
+            if name not in self.properties:
                 message = f"the tool `{tool}` has no scope `{name}`"
-                yield Problem((name,), "unknown-scope", message, suggest(name, self._properties), key=True)
-        for name, schema in self._properties.items():
+                yield Problem((name,), "unknown-scope", message, suggest(name, self.properties), key=True)
+        for name, schema in self.properties.items():
             if name not in given and "default" not in schema:
                 hint = str(schema.get("description") or f"a value of type {schema['type']}")
                 yield Problem((), "missing-scope", f"the tool `{tool}` needs the scope `{name}`", hint)
-        for error in self._validator.iter_errors({k: v for k, v in given.items() if k in self._properties}):
+        for error in self._validator.iter_errors({k: v for k, v in given.items() if k in self.properties}):
             yield Problem(tuple(error.absolute_path), "scope-value", _words(error))
         for name, value in given.items():
             for index, item in enumerate(value if isinstance(value, list) else [value]):
