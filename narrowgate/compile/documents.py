@@ -61,12 +61,21 @@ class IamRole:
 
 @dataclass(frozen=True, slots=True)
 class VaultSecretRole:
-    """A role of a secrets engine: `mount`, `name`, `settings` in Vault's API field names, and the path to read."""
+    """A role of a secrets engine: `mount`, `name`, `settings` in Vault's API field names, and the path to read.
+
+    `collection` is what the engine calls its roles in its own paths.
+    """
 
     mount: str
     name: str
     credential_path: str
     settings: Json
+    collection: str = "roles"
+
+    @property
+    def path(self) -> str:
+        """Return the path where the role itself stands."""
+        return f"{self.mount}/{self.collection}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +146,9 @@ class PkiDocuments:
 class ToolDocuments:
     """All documents of one tool of one workflow; `policy` names the exact credential path and nothing else.
 
-    Only the tool's own backend has documents; none has where every action is gated: then no credential path exists at
-    all and `policy` is None too. `request` is what an agent sends to the path beside `ttl`; None means a plain read.
+    Only the tool's own backend has documents (`engine` is the role of a backend that needs nothing else); none has
+    where every action is gated: then no credential path exists at all and `policy` is None too. `request` is what an
+    agent sends to the path beside `ttl`; None means a plain read.
     """
 
     access: ToolAccess
@@ -148,6 +158,7 @@ class ToolDocuments:
     bearer: BearerDocuments | None = None
     kv: KvDocuments | None = None
     pki: PkiDocuments | None = None
+    engine: VaultSecretRole | None = None
     request: Json | None = None
 
     @property
@@ -156,7 +167,7 @@ class ToolDocuments:
         if self.kv is not None:
             return self.kv.credential_path
         role = next((d.vault_role for d in (self.aws, self.postgres) if d is not None), None)
-        role = next((d.role for d in (self.bearer, self.pki) if d is not None), role)
+        role = next((d.role for d in (self.bearer, self.pki) if d is not None), role or self.engine)
         return None if role is None else role.credential_path
 
 

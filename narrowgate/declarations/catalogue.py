@@ -76,13 +76,7 @@ def read_tool(path: Path) -> tuple[Tool | None, list[DeclarationError]]:
         return None, errors
     errors += locate(_check_header(declaration, path), source)
     errors += locate((p.under("scope") for p in check_scope_schema(declaration.scope)), source)
-    backend = BACKENDS.get(Backend(declaration.backend))
-    if backend is None:
-        known = ", ".join(sorted(BACKENDS))
-        return None, [
-            *errors,
-            source.error(f"no backend `{declaration.backend}` yet", ("backend",), "unknown-value", known),
-        ]
+    backend = BACKENDS[Backend(declaration.backend)]
     actions: dict[str, ToolAction] = {}
     for name, action in declaration.actions.items():
         checked, found = _read_action(name, action, declaration, backend, source)

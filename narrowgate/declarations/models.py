@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from narrowgate.compile.backends import BACKENDS
 from narrowgate.compile.backends.backend import Declared
 from narrowgate.compile.names import MAX_NAME_LENGTH, NAME
 from narrowgate.declarations.durations import Duration  # noqa: TC001 - pydantic reads annotations at run time
@@ -31,10 +32,17 @@ def _check_name(value: object) -> object:
     return value
 
 
+def _check_backend(value: str) -> str:
+    if value not in BACKENDS:
+        raise ValueError(f"no backend {value!r}; known: {', '.join(sorted(BACKENDS))}")
+    return value
+
+
 Version = Annotated[Literal[1], BeforeValidator(_check_version, json_schema_input_type=Literal[1])]
 # For schemas only, where a key's length can be said nowhere else than in its pattern.
 _NAME_SCHEMA: Final = rf"^(?=.{{1,{MAX_NAME_LENGTH}}}$){NAME.pattern}$"
 Name = Annotated[str, BeforeValidator(_check_name, json_schema_input_type=Annotated[str, Field(pattern=_NAME_SCHEMA)])]
+BackendName = Annotated[str, AfterValidator(_check_backend), WithJsonSchema({"enum": sorted(BACKENDS)})]
 # A group as the identity provider names it: it becomes a bound claim, never syntax.
 GroupName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -64,7 +72,7 @@ class ToolDeclaration(Declared):
     """The version of this format: 1."""
     tool: Name
     """The tool's name; the file is named so."""
-    backend: Literal["aws", "postgres", "bearer", "kv", "pki"]
+    backend: BackendName
     """How its credentials are minted."""
     description: Line
     """What it is, in one line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from narrowgate.compile.backends import BACKENDS
 from narrowgate.declarations.checking import check_stacks
 from narrowgate.declarations.starting import StartingFileError, start_project, start_tool, start_workflow
 from narrowgate.plan import Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "narrowgate" / "declarations" / "templates"
@@ -31,9 +35,8 @@ def test_a_new_project_passes_the_check(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["stacks/__main__.py", "policies/__main__.py"])
-def test_the_projects_programs_are_ours(path: str) -> None:
-    template = TEMPLATES / "project" / f"{path}.txt"
-    assert template.read_text(encoding="utf-8") == (ROOT / path).read_text(encoding="utf-8")
+def test_the_projects_programs_are_ours(path: str, golden: Callable[[str, str], None]) -> None:
+    golden(str(TEMPLATES / "project" / f"{path}.txt"), (ROOT / path).read_text(encoding="utf-8"))
 
 
 def test_a_project_over_another_is_refused_and_nothing_is_written(tmp_path: Path) -> None:

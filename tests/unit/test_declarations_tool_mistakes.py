@@ -187,7 +187,7 @@ MISTAKES = {
         "",
     ),
     "tool of another file": (LOGS, "tool: logs", "tool: log", 3, 7, "file-name", ""),
-    "unknown backend": (LOGS, "backend: aws", "backend: gcp", 4, 10, "unknown-value", "aws"),
+    "unknown backend": (LOGS, "backend: aws", "backend: gcp", 4, 10, "bad-value", "aws"),
     "no grants": (
         LOGS,
         (

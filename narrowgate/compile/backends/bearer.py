@@ -124,7 +124,7 @@ def compile_tool(workflow: WorkflowAccess, tool: ToolAccess, environment: Enviro
         policy=credential_policy(tool, path),
         bearer=BearerDocuments(
             key=environment.vault.signing_key,
-            role=VaultSecretRole("identity/oidc", name, path, settings),
+            role=VaultSecretRole("identity/oidc", name, path, settings, collection="role"),
             accessor_placeholder=ACCESSOR_PLACEHOLDER if workflow.requesters else None,
         ),
     )
