@@ -7,6 +7,7 @@ other patterns, so only those patterns that a request *wants* to match have to b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -69,9 +70,25 @@ class PatternIndex:
 
 
 def _service(tokens: str) -> str:
-    """Return the service of an action (or pattern), empty where a wildcard hides it."""
+    """Return the text before the first colon (an action's service), empty where a wildcard or variable hides it."""
     service, colon, _ = tokens.partition(":")
-    return service if colon and is_literal(service) and generic(service) == service and service < STAR else ""
+    return service if colon and service.isascii() else ""
+
+
+@lru_cache(maxsize=1024)
+def _by_service(patterns: tuple[str, ...]) -> dict[str | None, tuple[str, ...]]:
+    """Group patterns by service; those of no certain service are in every group, and alone under None."""
+    groups: dict[str, list[str]] = {"": []}
+    for tokens in patterns:
+        groups.setdefault(_service(tokens), []).append(tokens)
+    unsure = groups.pop("")
+    return {"": patterns, None: tuple(unsure), **{service: (*found, *unsure) for service, found in groups.items()}}
+
+
+def _candidates(tokens: str, patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of the patterns that may have something in common with one pattern."""
+    groups = _by_service(patterns)
+    return groups.get(_service(tokens), groups[None])
 
 
 def combine(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
@@ -81,7 +98,8 @@ def combine(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
         if found == (STAR,):
             found = patterns
         else:
-            found = tuple(dict.fromkeys(one for left in found for right in patterns for one in meet(left, right)))
+            met = (one for left in found for right in _candidates(left, patterns) for one in meet(left, right))
+            found = tuple(dict.fromkeys(met))
         if len(found) > _CLASS_LIMIT:
             raise Undecidable("too many patterns have to be combined")
     return found
@@ -91,13 +109,8 @@ def with_wanted(patterns: tuple[str, ...], sides: Iterable[tuple[str, ...]]) -> 
     """Add what the patterns have in common with the wanted ones: of each side one, or none."""
     found = dict.fromkeys(patterns)
     for side in dict.fromkeys(sides):
-        by_service: dict[str, list[str]] = {}
-        for want in side:
-            by_service.setdefault(_service(want), []).append(want)
         for tokens in list(found):
-            service = _service(tokens)
-            wanted = chain(by_service.get(service, ()), by_service.get("", ())) if service else side
-            for want in wanted:
+            for want in _candidates(tokens, side):
                 found.update(dict.fromkeys(meet(tokens, want)))
             if len(found) > _CLASS_LIMIT:
                 raise Undecidable("too many patterns have to be combined")
