@@ -1,0 +1,294 @@
+"""Shows three agents at work on the running rehearsal: what they may do, and what is refused when they try it.
+
+Every line is tried for real, with the credentials that Vault issued, against the servers themselves; a refusal counts
+only when the server refused in the way that was expected. The demo changes nothing: what it writes it takes back.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import hvac.exceptions
+import psycopg
+from botocore.exceptions import ClientError
+from rich.text import Text
+
+from narrowgate.runtime import Agent, ExpiredError, GatedActionError, LoginRefusedError, login
+from rehearsal import bao, idp
+from rehearsal.errors import RehearsalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from rehearsal.layout import Layout
+
+SUMMARIZATION, DRAFTING, ONBOARDING = "incident-summarization", "ticket-drafting", "vendor-onboarding"
+BUCKET = "acme-dev-documents"
+PAST_SECONDS = -60
+MILLISECONDS = 1000
+WHAT_WIDTH = 42
+ALLOWED, REFUSED = "allowed", "refused"
+
+
+class RefusedError(Exception):
+    """The server refused what was tried; the text is its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One attempt: `who` tries `what`, which must be `expected`. `attempt` returns the answer, or raises a refusal."""
+
+    who: str
+    what: str
+    expected: str
+    attempt: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a trial: the server's `answer`, and the time it took in milliseconds."""
+
+    who: str
+    what: str
+    expected: str
+    seen: str
+    answer: str
+    milliseconds: float
+
+    @property
+    def as_expected(self) -> bool:
+        """Return whether the server decided as the declaration says."""
+        return self.expected == self.seen
+
+
+class DemoError(RehearsalError):
+    """Something was allowed that must be refused, or refused that must be allowed."""
+
+    code = "demo-unexpected"
+
+
+def run_demo(layout: Layout, console: Console) -> list[Outcome]:
+    """Try everything, print it on `console`, and return what was seen.
+
+    Raises:
+        DemoError: the outcome of a trial is not the declared one.
+
+    """
+    outcomes: list[Outcome] = []
+    for user, workflow, list_trials in (
+        ("alice", SUMMARIZATION, _list_summarization),
+        ("sam", DRAFTING, _list_drafting),
+        ("vera", ONBOARDING, _list_onboarding),
+    ):
+        started = time.perf_counter()
+        with login(_manifest(layout, workflow), _sign(layout, user, workflow)) as agent:
+            took = (time.perf_counter() - started) * MILLISECONDS
+            who = f"{workflow} for {user}"
+            outcomes.append(
+                Outcome(who, "log in", ALLOWED, ALLOWED, f"{len(agent.manifest.tools)} tools declared", took)
+            )
+            outcomes += [_try(trial) for trial in list_trials(layout, agent, who)]
+    outcomes += [_try(trial) for trial in _list_logins(layout)]
+    _print(console, outcomes)
+    wrong = [outcome for outcome in outcomes if not outcome.as_expected]
+    if wrong:
+        lines = "; ".join(f"{o.who}: {o.what}: expected {o.expected}, but {o.seen} ({o.answer})" for o in wrong)
+        raise DemoError(lines, hint="compare stacks/ with the deployed stack: pulumi preview")
+    refused = sum(outcome.expected == REFUSED for outcome in outcomes)
+    console.print(f"{len(outcomes) - refused} allowed, {refused} refused, as declared.")
+    return outcomes
+
+
+def as_json(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Return `outcomes` as JSON-ready values."""
+    return [asdict(outcome) for outcome in outcomes]
+
+
+def _try(trial: Trial) -> Outcome:
+    started = time.perf_counter()
+    try:
+        seen, answer = ALLOWED, trial.attempt()
+    except RefusedError as error:
+        seen, answer = REFUSED, str(error)
+    took = (time.perf_counter() - started) * MILLISECONDS
+    return Outcome(trial.who, trial.what, trial.expected, seen, answer, took)
+
+
+# -- what is tried
+
+
+def _list_logins(layout: Layout) -> list[Trial]:
+    """Return the logins that Vault must refuse."""
+    manifest = _manifest(layout, SUMMARIZATION)
+
+    def log_in(token: str) -> Callable[[], str]:
+        def attempt() -> str:
+            try:
+                with login(manifest, token):
+                    return "logged in"
+            except (LoginRefusedError, ExpiredError) as error:
+                raise RefusedError(str(error).rpartition("login of ")[2]) from error
+
+        return attempt
+
+    who = SUMMARIZATION
+    return [
+        Trial(f"{who} for mallory", "log in: in no group", REFUSED, log_in(_sign(layout, "mallory", who))),
+        Trial(f"{who} for vera", "log in: not on call", REFUSED, log_in(_sign(layout, "vera", who))),
+        Trial(f"{DRAFTING} for alice", f"log in as {who}", REFUSED, log_in(_sign(layout, "alice", DRAFTING))),
+        Trial(f"{who} for alice", "log in: expired token", REFUSED, log_in(_sign(layout, "alice", who, PAST_SECONDS))),
+    ]
+
+
+def _list_summarization(layout: Layout, agent: Agent, who: str) -> list[Trial]:
+    logs, documents = agent.aws("logs"), agent.aws("documents")
+    return [
+        Trial(who, "logs: search /app/payments", ALLOWED, lambda: _search(logs, "/app/payments")),
+        Trial(who, "logs: search /app/identity", REFUSED, lambda: _search(logs, "/app/identity")),
+        Trial(who, "documents: list runbooks/", ALLOWED, lambda: _list(documents, "runbooks/")),
+        Trial(who, "documents: list vendors/", REFUSED, lambda: _list(documents, "vendors/")),
+        Trial(who, "documents, by the credentials of logs", REFUSED, lambda: _list(logs, "runbooks/")),
+        Trial(who, "incidents: titles in emea", ALLOWED, lambda: _count(agent, "incidents", "title", "emea")),
+        Trial(who, "incidents: titles in amer", REFUSED, lambda: _count(agent, "incidents", "title", "amer")),
+        Trial(who, "incidents: customer_email", REFUSED, lambda: _count(agent, "incidents", "customer_email", "emea")),
+        Trial(
+            who,
+            "Vault: credentials of vendor-onboarding",
+            REFUSED,
+            lambda: _read_vault(
+                layout, ("alice", SUMMARIZATION), "narrowgate-database/creds/vendor-onboarding.vendors"
+            ),
+        ),
+        Trial(
+            who,
+            "Vault: sys/auth",
+            REFUSED,
+            lambda: _read_vault(layout, ("alice", SUMMARIZATION), "sys/auth"),
+        ),
+    ]
+
+
+def _list_drafting(layout: Layout, agent: Agent, who: str) -> list[Trial]:  # noqa: ARG001 - one shape for all three
+    insert = "INSERT INTO tickets (tenant, title, body, status) VALUES (%s, 'Refund 88213', 'Drafted.', %s)"
+    close = "UPDATE tickets SET status = 'closed'"
+    return [
+        Trial(
+            who, "tickets: write a draft in emea", ALLOWED, lambda: _execute(agent, "tickets", insert, "emea", "draft")
+        ),
+        Trial(
+            who, "tickets: write a draft in amer", REFUSED, lambda: _execute(agent, "tickets", insert, "amer", "draft")
+        ),
+        Trial(who, "tickets: open a ticket", REFUSED, lambda: _execute(agent, "tickets", insert, "emea", "open")),
+        Trial(who, "tickets: close a ticket", REFUSED, lambda: _execute(agent, "tickets", close)),
+    ]
+
+
+def _list_onboarding(layout: Layout, agent: Agent, who: str) -> list[Trial]:  # noqa: ARG001 - as above
+    create = "SELECT create_vendor('emea', 'Ghost Ltd', 'IE', 'IE00')"
+
+    def ask_for_gated() -> str:
+        try:
+            agent.postgres("vendors", action="create")
+        except GatedActionError as error:
+            raise RefusedError(str(error)) from error
+        return "a connection"
+
+    return [
+        Trial(who, "vendors: names in emea", ALLOWED, lambda: _count(agent, "vendors", "name", "emea")),
+        Trial(who, "vendors: bank_account", REFUSED, lambda: _count(agent, "vendors", "bank_account", "emea")),
+        Trial(who, "vendors.create (high impact)", REFUSED, ask_for_gated),
+        Trial(who, "vendors.create, by its SQL", REFUSED, lambda: _execute(agent, "vendors", create)),
+    ]
+
+
+# -- how it is tried
+
+
+def _search(session: Any, group: str) -> str:  # noqa: ANN401 - boto3 makes clients at run time
+    return _call(lambda: f"{len(session.client('logs').filter_log_events(logGroupName=group)['events'])} events")
+
+
+def _list(session: Any, prefix: str) -> str:  # noqa: ANN401 - as above
+    def call() -> str:
+        return f"{session.client('s3').list_objects_v2(Bucket=BUCKET, Prefix=prefix)['KeyCount']} documents"
+
+    return _call(call)
+
+
+def _call(call: Callable[[], str]) -> str:
+    try:
+        return call()
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if "AccessDenied" not in code:
+            raise
+        raise RefusedError(code) from error
+
+
+def _count(agent: Agent, tool: str, column: str, tenant: str) -> str:
+    """Read one column of a tenant's rows; rows that the server hides are refused rows."""
+    query = psycopg.sql.SQL("SELECT {} FROM {} WHERE tenant = %s").format(
+        psycopg.sql.Identifier(column), psycopg.sql.Identifier(tool)
+    )
+    try:
+        rows = agent.postgres(tool).execute(query, (tenant,)).fetchall()
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise RefusedError(str(error).splitlines()[0]) from error
+    if not rows:
+        raise RefusedError(f"0 rows of {tenant}")
+    return f"{len(rows)} rows"
+
+
+def _execute(agent: Agent, tool: str, statement: str, *values: str) -> str:
+    """Run a statement and take it back."""
+    connection = agent.postgres(tool)
+    try:
+        with connection.transaction(force_rollback=True):
+            cursor = connection.execute(statement.encode(), values)
+            return f"{cursor.rowcount} row, taken back"
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise RefusedError(str(error).splitlines()[0]) from error
+
+
+def _read_vault(layout: Layout, identity: tuple[str, str], path: str) -> str:
+    """Read any path of Vault with an agent's own login, past the library."""
+    user, workflow = identity
+    client = bao.open_client(layout)
+    client.auth.jwt.jwt_login(role="agent", jwt=_sign(layout, user, workflow), path=f"agents/{workflow}")
+    try:
+        client.read(path)
+    except hvac.exceptions.Forbidden as error:
+        raise RefusedError("403 permission denied") from error
+    finally:
+        client.auth.token.revoke_self()
+    return "read"
+
+
+def _sign(layout: Layout, user: str, workflow: str, ttl_seconds: int = idp.TTL_SECONDS) -> str:
+    return idp.sign_token(layout, idp.look_up(user, None, workflow), ttl_seconds=ttl_seconds)
+
+
+def _manifest(layout: Layout, workflow: str) -> Path:
+    return layout.manifests / f"{workflow}.json"
+
+
+def _print(console: Console, outcomes: Sequence[Outcome]) -> None:
+    """Print one line for each outcome, under a heading for each agent."""
+    last = ""
+    for outcome in outcomes:
+        if outcome.who != last:
+            console.print(Text(outcome.who, "bold"), soft_wrap=True)
+            last = outcome.who
+        style = ("green" if outcome.seen == ALLOWED else "yellow") if outcome.as_expected else "bold red"
+        line = Text.assemble(
+            f"  {outcome.what:<{WHAT_WIDTH}} ",
+            (f"{outcome.seen:<8}", style),
+            f"{outcome.milliseconds:5.0f} ms  ",
+            (outcome.answer, "dim"),
+        )
+        console.print(line, soft_wrap=True)
