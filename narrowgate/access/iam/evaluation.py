@@ -83,7 +83,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - a request and the three kinds of polic
     """Decide one request.
 
     `policies` are those of one identity (or the policies of one resource, or one trust policy); `boundary` and
-    `session`, where given, must allow too. `context` maps context keys (any case) to one value or a list.
+    `session`, where given, must allow too. `context` maps context keys to one value or a list; keys that differ in
+    case only are one key with the values of all.
     `principal` says who asks, for statements with Principal: an ARN, an account, a service or a mapping such as
     `{"AWS": arn}`; without it, `aws:PrincipalArn` of the context; without that, somebody unknown.
 
@@ -137,7 +138,10 @@ class _Asked:
             if not isinstance(text, str):
                 raise RequestError("an action and a resource are strings")
             _check(text)
-        values = {key.lower(): given for key, value in context.items() if (given := read_values(value)) is not None}
+        values: dict[str, tuple[str, ...]] = {}
+        for key, value in context.items():
+            if (given := read_values(value)) is not None:
+                values[key.lower()] = values.get(key.lower(), ()) + given
         caller = read_principal(principal)
         if principal is None and len(arn := values.get("aws:principalarn", ())) == 1:
             caller = read_principal(arn[0])
