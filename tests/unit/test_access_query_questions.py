@@ -64,7 +64,7 @@ VENDOR_FILE = ("vendor-onboarding", "documents", "read", False)
         ("s3:GetObject", "arn:aws:s3:::acme-dev-documents/*", [RUNBOOK, VENDOR_FILE]),
         ("s3:Get*", "arn:aws:s3:::acme-???-documents/v*/?", [VENDOR_FILE]),
         ("s3:Get*", "arn:aws:s3:::*/vendors/?", [RUNBOOK, VENDOR_FILE]),  # a star spans slashes: runbooks/vendors/1
-        ("logs:*", "*", [("incident-summarization", "logs", "search", False)]),
+        ("logs:*", "*", [("incident-summarization", "logs", "search", False)] * 2),  # by two grants
     ],
 )
 def test_iam(plan: AccessPlan, action: str, resource: str, holders: list[tuple[str, str, str, bool]]) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 DOCUMENTS = "tools/documents.yaml"
 LOGS = "tools/logs.yaml"
 TICKETS = "tools/tickets.yaml"
+INCIDENTS = "tools/incidents.yaml"
+STREAMS = "arn:${env.partition}:logs:${env.region}:${env.account}:log-group:${scope.groups}:log-stream:*"
 
 # file, what is replaced, by what, then the line, column and code of the only error, and a part of message or hint
 MISTAKES = {
@@ -149,9 +151,25 @@ MISTAKES = {
         "reference",
         "bound by the environment",
     ),
-    "literal account": (LOGS, "${env.account}", "222222222222", 14, 13, "reference", "account"),
-    "account from the workflow": (LOGS, "${env.account}", "${scope.groups}", 14, 13, "reference", "account"),
-    "no ARN": (LOGS, "arn:${env.partition}:logs", "${env.partition}:logs", 14, 13, "reference", "no ARN"),
+    "literal account": (
+        LOGS,
+        STREAMS,
+        STREAMS.replace("${env.account}", "222222222222"),
+        19,
+        13,
+        "reference",
+        "account",
+    ),
+    "account from the workflow": (
+        LOGS,
+        STREAMS,
+        STREAMS.replace("${env.account}", "${scope.groups}"),
+        19,
+        13,
+        "reference",
+        "account",
+    ),
+    "no ARN": (LOGS, STREAMS, STREAMS.removeprefix("arn:"), 19, 13, "reference", "no ARN"),
     "scope of no possible type": (
         LOGS,
         "type: array, items: {type: string}, minItems: 1",
@@ -189,13 +207,10 @@ MISTAKES = {
     "tool of another file": (LOGS, "tool: logs", "tool: log", 3, 7, "file-name", ""),
     "unknown backend": (LOGS, "backend: aws", "backend: gcp", 4, 10, "bad-value", "aws"),
     "no grants": (
-        LOGS,
-        (
-            '      - iam: ["logs:FilterLogEvents", "logs:GetLogEvents"]\n'
-            '        on: "arn:${env.partition}:logs:${env.region}:${env.account}:log-group:${scope.groups}:*"\n'
-        ),
+        INCIDENTS,
+        '      - {function: "close_incident(bigint, text, text)"}\n',
         "      []\n",
-        13,
+        18,
         7,
         "wrong-type",
         "",
