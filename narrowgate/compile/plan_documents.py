@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from narrowgate.compile.backends import BACKENDS
+from narrowgate.compile.collector import collector_paused
 from narrowgate.compile.documents import PlanDocuments, ToolDocuments, WorkflowDocuments
 from narrowgate.compile.errors import CompileError
 from narrowgate.compile.foundation import compile_foundation
@@ -27,7 +28,8 @@ def compile_plan(plan: AccessPlan) -> PlanDocuments:
     be more than its parts, two tools that would share a name.
     """
     ordered = sorted(plan.workflows, key=lambda workflow: workflow.name)
-    workflows = tuple(compile_workflow(workflow, plan.environment) for workflow in ordered)
+    with collector_paused():
+        workflows = tuple(compile_workflow(workflow, plan.environment) for workflow in ordered)
     _check_names(workflows)
     return PlanDocuments(plan.environment, compile_foundation(plan.environment), workflows)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from narrowgate.compile.backends.backend import SCOPE, TOOL, WORKFLOW
+from narrowgate.compile.collector import collector_paused
 from narrowgate.compile.errors import CompileError, PlaceError
 from narrowgate.compile.identity import CARRIES_USER, missing_bindings
 from narrowgate.compile.references import Reference, Value
@@ -52,11 +53,12 @@ class Declarations:
         """Return the plan of `environment`; raise `DeclarationErrors` with every mistake of every file."""
         errors = list(self.errors)
         planned = []
-        for workflow in self.workflows:
-            access, found = _Planner(self.tools, environment, workflow).plan()
-            errors += found
-            if environment.name in workflow.declaration.environments:
-                planned.append(access)
+        with collector_paused():
+            for workflow in self.workflows:
+                access, found = _Planner(self.tools, environment, workflow).plan()
+                errors += found
+                if environment.name in workflow.declaration.environments:
+                    planned.append(access)
         if errors:
             raise DeclarationErrors(errors)
         return AccessPlan(environment, tuple(sorted(planned, key=lambda access: access.name)))
@@ -281,7 +283,7 @@ class _Planner:
         """Return where the value stands that does not fit: the scope's value, or the tool that the workflow names."""
         name = (error.reference or "").removeprefix("${scope.").removesuffix("}")
         path: KeyPath = ("tools", tool.name, "scope", name)
-        return path if path in self.workflow.source.values else ("tools", tool.name)
+        return path if self.workflow.source.holds(path) else ("tools", tool.name)
 
     def _check_together(self, tool: Tool, access: ToolAccess) -> Iterator[DeclarationError]:
         try:

@@ -55,18 +55,31 @@ _WORDS: Final[dict[str, bool | None]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Places:
+    """Where each key and each value of a file stands: line and column, from 1."""
+
+    keys: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
+    values: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Source:
-    """One file's `value`, and where each key and each value of it stands."""
+    """One file's `value`; `text` is kept to tell where each key and each value of it stands.
+
+    Places are found by reading the text again, when the first one is asked for: most files have no mistake, and ten
+    thousand files' places would be most of the memory.
+    """
 
     path: Path
+    text: str
     value: Any
-    keys: dict[KeyPath, tuple[int, int]]
-    values: dict[KeyPath, tuple[int, int]]
+    _places: _Places | None = field(default=None, repr=False, compare=False)
 
     def locate(self, key_path: KeyPath, *, key: bool = False) -> Location:
         """Return where `key_path` stands (its key if `key`); a path not in the file gives its nearest parent."""
-        first, second = (self.keys, self.values) if key else (self.values, self.keys)
+        found = self._find_places()
+        first, second = (found.keys, found.values) if key else (found.values, found.keys)
         while True:
             for places in (first, second):
                 if key_path in places:
@@ -74,6 +87,16 @@ class Source:
             if not key_path:
                 return Location(self.path, 1, 1)
             key_path = key_path[:-1]
+
+    def holds(self, key_path: KeyPath) -> bool:
+        """Return whether something stands at `key_path`."""
+        return key_path in self._find_places().values
+
+    def _find_places(self) -> _Places:
+        if self._places is None:
+            self._places = _Places()
+            _read(self.text, self.path, self._places)
+        return self._places
 
     def error(
         self, message: str, key_path: KeyPath, code: str, hint: str | None = None, *, key: bool = False
@@ -113,7 +136,12 @@ def read_source(path: Path, inside: Path | None = None) -> Source:
 
 def parse_source(text: str, path: Path) -> Source:
     """Parse YAML `text` that stands at `path`; raise `DeclarationError` at the place that is wrong."""
-    reader = _Reader(path)
+    return Source(path, text, _read(text, path, None))
+
+
+def _read(text: str, path: Path, places: _Places | None) -> Any:  # noqa: ANN401 - any YAML value
+    """Return the value of `text`; note in `places`, if given, where everything stands."""
+    reader = _Reader(path, places)
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
             reader.take(event)
@@ -124,7 +152,7 @@ def parse_source(text: str, path: Path) -> Source:
     except YAMLError as error:
         summary = " ".join(str(error).split())
         raise DeclarationError(f"not valid YAML: {summary}", Location(path, 1, 1), "yaml-syntax") from error
-    return Source(path, reader.value, reader.keys, reader.values)
+    return reader.value
 
 
 @dataclass(slots=True)
@@ -155,9 +183,9 @@ class _Reader:
     """Builds the value from parser events; holds no more than the bounds allow."""
 
     path: Path
+    places: _Places | None
     value: Any = None
-    keys: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
-    values: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
+    count: int = 0
     stack: list[_Frame] = field(default_factory=list)
     documents: int = 0
 
@@ -187,8 +215,10 @@ class _Reader:
             self._take_key(frame, event)
             return
         key_path = frame.child_path() if frame is not None else ()
-        self.values[key_path] = _place_of(event)
-        if len(self.values) > MAX_VALUES:
+        if self.places is not None:
+            self.places.values[key_path] = _place_of(event)
+        self.count += 1
+        if self.count > MAX_VALUES:
             raise self._error(f"more than {MAX_VALUES} values", event, "too-large", "split the file")
         value: Any
         if isinstance(event, ScalarEvent):
@@ -210,7 +240,8 @@ class _Reader:
             raise self._error("a key must be text", event, "key-not-text", "quote it")
         if key in frame.container:
             raise self._error(f"the key `{key}` stands here twice", event, "duplicate-key", "remove one of the two")
-        self.keys[(*frame.path, key)] = _place_of(event)
+        if self.places is not None:
+            self.places.keys[*frame.path, key] = _place_of(event)
         frame.pending = key
 
     def _scalar(self, event: ScalarEvent) -> str | int | float | bool | None:

@@ -70,7 +70,7 @@ def _existing_path(details: Mapping[str, Any], source: Source, under: KeyPath) -
     path: KeyPath = under
     for part in details["loc"]:
         candidate = (*path, part)
-        if candidate in source.values or candidate in source.keys:
+        if source.holds(candidate):
             path = candidate
     return path
 

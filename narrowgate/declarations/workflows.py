@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from narrowgate.compile.collector import collect_young, collector_paused
 from narrowgate.compile.identity import CARRIES_USER
 from narrowgate.compile.problems import Problem
 from narrowgate.declarations.errors import DeclarationError
@@ -37,11 +38,13 @@ def read_workflows(folder: Path) -> tuple[list[Workflow], list[DeclarationError]
     """Read every workflow in `folder`, sorted by name; return those without mistakes of shape, and all mistakes."""
     workflows: list[Workflow] = []
     errors: list[DeclarationError] = []
-    for path in sorted(folder.glob("*.yaml")):
-        workflow, found = read_workflow(path)
-        errors += found
-        if workflow is not None:
-            workflows.append(workflow)
+    with collector_paused():
+        for path in sorted(folder.glob("*.yaml")):
+            workflow, found = read_workflow(path)
+            errors += found
+            if workflow is not None:
+                workflows.append(workflow)
+            collect_young()
     return workflows, errors
 
 
