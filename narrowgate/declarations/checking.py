@@ -13,7 +13,7 @@ from narrowgate.compile.backends import BACKENDS
 from narrowgate.declarations.durations import format_duration
 from narrowgate.declarations.environments import CONFIG_PATH, EnvironmentSource, find_environments, read_environment
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors, suggest
-from narrowgate.declarations.planning import Declarations, read_declarations
+from narrowgate.declarations.planning import Declarations, find_binding_mistakes, read_declarations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,11 +54,14 @@ def check_stacks(stacks_dir: Path, environments: Sequence[str] | None = None) ->
         except DeclarationErrors as error:
             errors += error.errors
     for source in sources:
-        errors += _check_bound_tools(source, declarations)
+        bound = list(_check_bound_tools(source, declarations))
+        errors += bound
         try:
-            plan = declarations.plan(source.environment)
-            compile_plan(plan)
-            plans.append(plan)
+            plan = declarations.plan(source.environment, source)
+            # The foundation has a document for every binding, right or not.
+            if not bound:
+                compile_plan(plan)
+                plans.append(plan)
         except DeclarationErrors as error:
             errors += error.errors
         except CompileError as error:
@@ -74,13 +77,15 @@ def check_stacks(stacks_dir: Path, environments: Sequence[str] | None = None) ->
 
 
 def _check_bound_tools(source: EnvironmentSource, declarations: Declarations) -> Iterator[DeclarationError]:
+    """Yield what is wrong with bindings, whether a workflow uses their tool or not."""
     for binding in source.environment.tools:
         if binding.tool not in declarations.tools:
             message = f"{source.environment.name} binds names of `{binding.tool}`, which is no tool"
-            path = (*CONFIG_PATH, "tools", binding.tool)
-            yield source.source.error(
-                message, path, "unknown-tool", suggest(binding.tool, declarations.tools), key=True
-            )
+            path, hint = (*CONFIG_PATH, "tools", binding.tool), suggest(binding.tool, declarations.tools)
+            yield source.source.error(message, path, "unknown-tool", hint, key=True)
+        elif (tool := declarations.tools[binding.tool]) is not None:
+            for name, code, message, hint in find_binding_mistakes(tool, source.environment):
+                yield DeclarationError(message, source.locate_binding(tool.name, name), code, hint)
 
 
 def _check_environments(declarations: Declarations, known: list[str]) -> Iterator[DeclarationError]:

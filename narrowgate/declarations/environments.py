@@ -44,9 +44,10 @@ class EnvironmentSource:
     environment: Environment
     source: Source
 
-    def locate_binding(self, tool: str) -> Location:
-        """Return where a tool's bindings stand, or would."""
-        return self.source.locate((*CONFIG_PATH, "tools", tool))
+    def locate_binding(self, tool: str, name: str) -> Location:
+        """Return where a tool's binding stands; where it is missing, where it would."""
+        path = (*CONFIG_PATH, "tools", tool)
+        return self.source.locate((*path, name) if self.source.holds((*path, name)) else path, key=True)
 
 
 def load_environment(stack_config_dir: Path, stack: str) -> Environment:

@@ -172,6 +172,9 @@ class AwsDeclaration(Declared):
     """Whether Vault tags each session with workflow, tool and environment."""
 
 
+MountPath = Annotated[str, Field(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)*$", max_length=128)]
+
+
 class VaultDeclaration(Declared):
     """The environment's Vault or OpenBao, and the paths of our mounts there."""
 
@@ -179,17 +182,17 @@ class VaultDeclaration(Declared):
     """Its URL; TLS always."""
     ca_pem: Annotated[str, Field(pattern=r"-----BEGIN CERTIFICATE-----")] | None = None
     """The CA that signed its certificate, as PEM; none for a public one."""
-    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_/-]+$")] | None = None
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] | None = None
     """The namespace in which all of this is."""
-    aws_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-aws"
+    aws_mount: MountPath = "narrowgate-aws"
     """Where the AWS secrets engine is mounted."""
-    database_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-database"
+    database_mount: MountPath = "narrowgate-database"
     """Where the database secrets engine is mounted."""
     auth_prefix: Name = "agents"
     """Where the workflows' auth mounts are."""
-    kv_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-kv"
+    kv_mount: MountPath = "narrowgate-kv"
     """Where the KV v2 engine of `kv` tools is mounted."""
-    pki_mount: Annotated[str, Field(pattern=r"^[a-z0-9_/-]+$")] = "narrowgate-pki"
+    pki_mount: MountPath = "narrowgate-pki"
     """Where the PKI engine of `pki` tools is mounted."""
     signing_key: Name = "narrowgate"
     """The key that signs the tokens of `bearer` tools."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from narrowgate.declarations.environments import EnvironmentSource
     from narrowgate.declarations.models import ApprovalDeclaration, ToolUse
     from narrowgate.declarations.source import KeyPath
 
@@ -49,13 +50,16 @@ class Declarations:
     workflows: tuple[Workflow, ...]
     errors: tuple[DeclarationError, ...]
 
-    def plan(self, environment: Environment) -> AccessPlan:
-        """Return the plan of `environment`; raise `DeclarationErrors` with every mistake of every file."""
+    def plan(self, environment: Environment, bindings: EnvironmentSource | None = None) -> AccessPlan:
+        """Return the plan of `environment`; raise `DeclarationErrors` with every mistake of every file.
+
+        A mistake of a binding is placed in `bindings` where that is given, else at the tool of each workflow.
+        """
         errors = list(self.errors)
         planned = []
         with collector_paused():
             for workflow in self.workflows:
-                access, found = _Planner(self.tools, environment, workflow).plan()
+                access, found = _Planner(self.tools, environment, workflow, bindings).plan()
                 errors += found
                 if environment.name in workflow.declaration.environments:
                     planned.append(access)
@@ -95,6 +99,7 @@ class _Planner:
     tools: Mapping[str, Tool | None]
     environment: Environment
     workflow: Workflow
+    bindings: EnvironmentSource | None
 
     def plan(self) -> tuple[WorkflowAccess, list[DeclarationError]]:
         """Return the workflow's access and every mistake."""
@@ -203,10 +208,14 @@ class _Planner:
         session, cap = self.workflow.declaration.session, self.environment.limits.max_ttl_seconds
         under: KeyPath = ("tools", tool.name)
         errors: list[DeclarationError] = []
-        max_ttl = use.max_ttl if use.max_ttl is not None else min(session.max_ttl, cap)
+        chained = tool.backend.ttl_cap(self.environment)
+        longest = min(cap, chained[0]) if chained is not None else cap
+        max_ttl = use.max_ttl if use.max_ttl is not None else min(session.max_ttl, longest)
         floor = tool.backend.ttl_floor_seconds
         if self._here and max_ttl > cap:
             errors.append(self._too_long((*under, "max_ttl"), cap))
+        elif self._here and chained is not None and max_ttl > longest:
+            errors.append(self._error(f"longer than `{tool.name}` can live", (*under, "max_ttl"), "time", chained[1]))
         if max_ttl < floor:
             path = (*under, "max_ttl") if use.max_ttl is not None else ("session", "max_ttl")
             reason = tool.backend.ttl_floor_reason or f"a {tool.backend.backend} credential lives {floor} s at least"
@@ -217,22 +226,11 @@ class _Planner:
         return max(wanted, floor), max_ttl, errors
 
     def _check_bindings(self, tool: Tool) -> Iterator[DeclarationError]:
-        bound = dict(self.environment.binding(tool.name).values)
-        where = f"environment `{self.environment.name}`, `tools: {tool.name}`"
-        for name in sorted(tool.bindings - bound.keys()):
-            message = f"{self.environment.name} does not bind `{name}` of the tool `{tool.name}`"
-            yield self._error(message, ("tools", tool.name), "missing-binding", f"add it to the {where}", key=True)
-        model = tool.backend.binding_model
-        own = {k: v for k, v in bound.items() if k in model.model_fields or k not in tool.bindings}
-        try:
-            model.model_validate(own)
-        except ValidationError as error:
-            for details in error.errors(include_url=False):
-                name = ".".join(str(part) for part in details["loc"])
-                message = (
-                    f"{self.environment.name}'s binding `{name}` of the tool `{tool.name}`: {details['msg'].lower()}"
-                )
-                yield self._error(message, ("tools", tool.name), "bad-binding", f"correct it in the {where}", key=True)
+        for name, code, message, hint in find_binding_mistakes(tool, self.environment):
+            if self.bindings is None:
+                yield self._error(message, ("tools", tool.name), code, hint, key=True)
+            else:
+                yield DeclarationError(message, self.bindings.locate_binding(tool.name, name), code, hint)
 
     def _values(self, tool: Tool, scope: Mapping[str, object]) -> dict[Reference, Value]:
         aws = self.environment.aws
@@ -311,6 +309,25 @@ class _Planner:
             if key not in gated:
                 message = f"`{key}` is no gated action of this workflow"
                 yield self._error(message, ("approvals", key), "unknown-approval", suggest(key, gated), key=True)
+
+
+def find_binding_mistakes(tool: Tool, environment: Environment) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what is wrong with an environment's bindings of `tool`: the binding's name, a code, a message, a hint."""
+    bound = dict(environment.binding(tool.name).values)
+    where = f"the environment `{environment.name}`, `tools: {tool.name}`"
+    for name in sorted(tool.bindings - bound.keys()):
+        message = f"{environment.name} does not bind `{name}` of the tool `{tool.name}`"
+        yield name, "missing-binding", message, f"add it to {where}"
+    model = tool.backend.binding_model
+    own = {k: v for k, v in bound.items() if k in model.model_fields or k not in tool.bindings}
+    try:
+        model.model_validate(own)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            name = str(details["loc"][0])
+            code = "missing-binding" if details["type"] == "missing" else "bad-binding"
+            message = f"{environment.name}'s binding `{name}` of the tool `{tool.name}`: {details['msg'].lower()}"
+            yield name, code, message, f"correct it in {where}"
 
 
 def _canonical(scope: Mapping[str, object]) -> str:

@@ -15,6 +15,7 @@ from narrowgate.compile import compile_plan
 from narrowgate.compile.arns import place_arn
 from narrowgate.compile.boundary import boundary_policy
 from narrowgate.compile.errors import PlaceError
+from narrowgate.compile.iam_policy import document_size
 from narrowgate.compile.references import Reference, parse_template
 from narrowgate.declarations import load_environment, load_plan
 
@@ -212,3 +213,10 @@ def test_a_prefix_reaches_only_keys_below_itself(prefix: str, key: str) -> None:
             continue
         expected = tried.startswith(f"{prefix}/")
         assert evaluate([document], "s3:GetObject", f"arn:aws:s3:::acme/{tried}").allowed == expected
+
+
+def test_every_document_is_within_iams_limits() -> None:
+    assert document_size(boundary_policy()) <= 6144
+    for documents in TOOLS.values():
+        assert document_size(documents.role.trust_policy) <= 2048
+        assert sum(document_size(policy) for policy in documents.role.policies.values()) <= 10_240

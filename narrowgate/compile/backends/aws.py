@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # AWS STS issues no shorter session, and IAM no lower maximum for a role.
 STS_FLOOR_SECONDS: Final = 900
 ROLE_SESSION_FLOOR_SECONDS: Final = 3600
+CHAINED_CAP_SECONDS: Final = 3600
 
 # The access that a declared action must at least say, by the reference's level of an IAM action.
 _LEVELS: Final[dict[str, Access]] = {
@@ -220,6 +221,13 @@ def _check_tool(tool: ToolAccess) -> None:
     split_statements(statements_of(tool), workflow=tool.workflow, tool=tool.tool)
 
 
+def _chained_cap(environment: Environment) -> tuple[int, str] | None:
+    """Return STS's cap on a role's session that assumes another role, where Vault's broker is a role."""
+    if ":role/" not in environment.aws.broker_arn:
+        return None
+    return CHAINED_CAP_SECONDS, "Vault's broker is a role, and sessions that a role's session opens end after 1h"
+
+
 AWS: Final = BackendCompiler(
     backend=Backend.AWS,
     grant_models=(AwsGrant,),
@@ -229,4 +237,5 @@ AWS: Final = BackendCompiler(
     describe_connection=describe_connection,
     ttl_floor_seconds=STS_FLOOR_SECONDS,
     ttl_floor_reason="AWS STS issues no session shorter than 15m",
+    ttl_cap=_chained_cap,
 )

@@ -52,6 +52,10 @@ class DeclaredGrant(Declared):
         raise NotImplementedError
 
 
+def _no_cap(environment: Environment) -> None:
+    """Say that a backend has no longest life of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendCompiler:
     """One entry of the table.
@@ -59,7 +63,8 @@ class BackendCompiler:
     `grant_models` are the shapes of a grant, and the first whose own key (its first field) stands in a raw grant is
     its shape, else the first of all; `binding_model` says which names an environment must bind for a tool
     of this backend (a tool's own references add to them); `check_tool` judges a tool's resolved grants together;
-    `compile_tool` makes the documents; `ttl_floor_seconds` is the shortest life that the backend can give.
+    `compile_tool` makes the documents; `ttl_floor_seconds` is the shortest life that the
+    backend can give, and `ttl_cap` the longest in an environment (with the reason), if it has one of its own.
     """
 
     backend: Backend
@@ -70,6 +75,7 @@ class BackendCompiler:
     describe_connection: Callable[[ToolDocuments, Environment], Json]
     ttl_floor_seconds: int = 60
     ttl_floor_reason: str = ""
+    ttl_cap: Callable[[Environment], tuple[int, str] | None] = _no_cap
 
     def grant_model(self, raw: Mapping[str, Any]) -> type[DeclaredGrant]:
         """Return the model of a raw grant."""

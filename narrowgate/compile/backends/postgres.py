@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from narrowgate.compile import names, postgres
 from narrowgate.compile.backends.backend import BackendCompiler, Declared, DeclaredGrant
 from narrowgate.compile.documents import Json, PostgresDocuments, ToolDocuments, VaultSecretRole
-from narrowgate.compile.errors import PlaceError, ReferenceSyntaxError
+from narrowgate.compile.errors import CompileError, PlaceError, ReferenceSyntaxError
 from narrowgate.compile.problems import Problem
 from narrowgate.compile.references import Reference, Value, expand, lookup, parse_template
 from narrowgate.compile.table_grants import join_table_grants
@@ -236,7 +236,12 @@ def _tables(tool: ToolAccess) -> tuple[Json, ...]:
 def binding_of(environment: Environment, tool: str) -> PostgresBinding:
     """Return the checked binding of a tool; only the backend's own names are read."""
     known = {name: value for name, value in environment.binding(tool).values if name in PostgresBinding.model_fields}
-    return PostgresBinding.model_validate(known)
+    try:
+        return PostgresBinding.model_validate(known)
+    except ValidationError as error:
+        names_ = ", ".join(sorted({str(details["loc"][0]) for details in error.errors(include_url=False)}))
+        hint = f"correct `tools: {tool}` of the environment"
+        raise CompileError(f"{environment.name}'s binding of {tool} is wrong: {names_}", hint=hint) from error
 
 
 def connection_of(environment: Environment, binding: PostgresBinding) -> str:
