@@ -1,0 +1,101 @@
+"""Each rule has a page; its examples are run; the index is what the registry makes of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from narrowgate_policies.properties import UNKNOWN
+from narrowgate_policies.resource import Resource
+from narrowgate_policies.translate import READERS, facts_of
+from ruamel.yaml import YAML
+
+from narrowgate.rules import RULES, Settings, judge
+
+if TYPE_CHECKING:
+    from narrowgate.rules.facts import Fact
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "rules"
+SECTIONS = ("Why", "Refused", "Passes")
+DEV = Settings(
+    environment="dev",
+    account="111111111111",
+    brokers=("arn:aws:iam::111111111111:user/narrowgate/dev/broker",),
+    boundary="arn:aws:iam::111111111111:policy/narrowgate/dev/boundary",
+)
+NAMES = [rule.name for rule in RULES]
+
+
+def page(rule: str) -> str:
+    return (PAGES / f"{rule}.md").read_text(encoding="utf-8")
+
+
+def example(rule: str, section: str) -> list[Fact]:
+    """Return the facts of the resources in the example of a page's section."""
+    text = page(rule).split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    facts: list[Fact] = []
+    for name, resource in YAML(typ="safe").load(block)["resources"].items():
+        assert resource["type"] in READERS
+        urn = f"urn:pulumi:dev::narrowgate::{resource['type']}::{name}"
+        properties = with_unknowns(resource["properties"])
+        facts += facts_of(Resource(type=resource["type"], urn=urn, properties=properties, later=True))
+    assert facts
+    return facts
+
+
+def with_unknowns(value: object) -> object:
+    """Replace `${resource.output}` by what the pack sees of it at preview."""
+    if isinstance(value, dict):
+        return {key: with_unknowns(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_unknowns(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"\$\{\w+\.\w+\}", value):
+        return UNKNOWN
+    return value
+
+
+@pytest.mark.parametrize("rule", NAMES)
+def test_refused_example_is_refused(rule: str) -> None:
+    findings = [finding for finding in judge(example(rule, "Refused"), DEV) if finding.rule == rule]
+    assert findings
+    for finding in findings:
+        assert finding.message
+        assert finding.detail
+        assert finding.fix
+        assert finding.resource.startswith("urn:pulumi:dev::")
+
+
+@pytest.mark.parametrize("rule", NAMES)
+def test_passing_example_passes(rule: str) -> None:
+    assert [finding for finding in judge(example(rule, "Passes"), DEV) if finding.rule == rule] == []
+
+
+@pytest.mark.parametrize("rule", NAMES)
+def test_page_says_what_why_source_severity_and_configuration(rule: str) -> None:
+    text = page(rule)
+    assert text.startswith(f"# {rule}\n")
+    for section in SECTIONS:
+        assert f"\n## {section}\n" in text
+    for line in ("Source: ", "Severity: ", "Configuration: "):
+        assert f"\n{line}" in text
+
+
+def test_no_page_without_a_rule() -> None:
+    assert {path.stem for path in PAGES.glob("*.md")} == {*NAMES, "README"}
+
+
+def test_index_is_up_to_date(request: pytest.FixtureRequest) -> None:
+    begin, end = "<!-- rules: begin -->\n", "<!-- rules: end -->"
+    path = PAGES / "README.md"
+    text = path.read_text(encoding="utf-8")
+    rows = "".join(f"| [{rule.name}]({rule.name}.md) | {rule.title} |\n" for rule in RULES)
+    head, rest = text.split(begin)
+    _, tail = rest.split(end)
+    made = f"{head}{begin}| rule | what must be so |\n| --- | --- |\n{rows}{end}{tail}"
+    if request.config.getoption("--update-golden"):
+        path.write_text(made, encoding="utf-8")
+    else:
+        assert text == made, "run pytest --update-golden tests/rules"
