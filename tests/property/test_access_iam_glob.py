@@ -16,12 +16,11 @@ from narrowgate.access.iam.glob import (
     covers,
     fill,
     generic,
-    longest_single_run,
     matches,
     meet,
     normalize,
-    split_lengths,
 )
+from narrowgate.access.iam.splitting import longest_single_run, split_colons, split_lengths
 
 ALPHABET = "ab:"
 STRINGS = ["".join(letters) for length in range(6) for letters in itertools.product(ALPHABET, repeat=length)]
@@ -75,4 +74,11 @@ def test_a_meet_holds_every_common_string_and_no_other(left: str, right: str) ->
 @given(PLAIN, st.integers(1, 3))
 def test_splitting_by_length_keeps_the_language(tokens: str, depth: int) -> None:
     parts = split_lengths(tokens, depth, 1000)
+    assert set().union(*(language(part) for part in parts)) == language(tokens)
+
+
+@settings(max_examples=100, deadline=None)
+@given(PLAIN, st.integers(1, 3))
+def test_splitting_by_colons_keeps_the_language(tokens: str, depth: int) -> None:
+    parts = split_colons(tokens, depth, 1000)
     assert set().union(*(language(part) for part in parts)) == language(tokens)

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from narrowgate.access.iam.boxes import Box, Undecidable, has_variables, widen_variables
-from narrowgate.access.iam.glob import STAR, generic, is_literal, longest_single_run, matches, meet, split_lengths
+from narrowgate.access.iam.glob import STAR, generic, is_literal, matches, meet
 from narrowgate.access.iam.policy import PrincipalEntry
 from narrowgate.access.iam.principals import identify, names_caller
+from narrowgate.access.iam.splitting import split_finely
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 _CLASS_LIMIT: Final = 6000
-_SPLIT_LIMIT: Final = 300
 _PROBE: Final = "narrowgate-probe"
 
 
@@ -105,7 +104,7 @@ def combine(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return found
 
 
-def with_wanted(patterns: tuple[str, ...], sides: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+def with_wanted(patterns: Sequence[str], sides: Iterable[tuple[str, ...]]) -> list[str]:
     """Add what the patterns have in common with the wanted ones: of each side one, or none."""
     found = dict.fromkeys(patterns)
     for side in dict.fromkeys(sides):
@@ -114,18 +113,20 @@ def with_wanted(patterns: tuple[str, ...], sides: Iterable[tuple[str, ...]]) -> 
                 found.update(dict.fromkeys(meet(tokens, want)))
             if len(found) > _CLASS_LIMIT:
                 raise Undecidable("too many patterns have to be combined")
-    return tuple(found)
+    return list(found)
 
 
 def action_options(
     positives: Sequence[Box], negatives: Sequence[Box], index: PatternIndex, *, by_length: bool
 ) -> list[Option]:
     """Return the classes of actions within all positive boxes; `by_length` tells apart what only a `?` does."""
-    patterns = combine(box.actions for box in positives if not box.not_action)
+    granted = combine(box.actions for box in positives if not box.not_action)
     refused = [tokens for box in positives if box.not_action for tokens in box.actions]
     wanted = [box.actions for box in negatives if box.not_action]
-    depth = _depth(box.actions for box in (*positives, *negatives)) if by_length else 0
-    return _glob_options(with_wanted(patterns, wanted), refused, index.live, depth)
+    patterns = with_wanted(granted, wanted)
+    if by_length:
+        patterns = split_finely(patterns, (tokens for box in (*positives, *negatives) for tokens in box.actions))
+    return _glob_options(patterns, refused, index.live)
 
 
 def resource_options(
@@ -161,21 +162,17 @@ def resource_options(
         for number, box in enumerate(negatives)
         if box.not_resource and box.resources is not None and set(box.resources) <= excluded
     )
-    depth = _depth(box.resources or () for box in (*positives, *negatives)) if by_length else 0
     patterns = with_wanted(combine(lists), wanted)
-    return _glob_options(patterns, refused, lambda text: index.live(text) & ~never | always, depth)
+    if by_length:
+        patterns = split_finely(
+            patterns, (tokens for box in (*positives, *negatives) for tokens in box.resources or ())
+        )
+    return _glob_options(patterns, refused, lambda text: index.live(text) & ~never | always)
 
 
-def _depth(lists: Iterable[tuple[str, ...]]) -> int:
-    return max((longest_single_run(tokens) for patterns in lists for tokens in patterns), default=0)
-
-
-def _glob_options(
-    patterns: tuple[str, ...], refused: list[str], live: Callable[[str], int], depth: int
-) -> list[Option]:
+def _glob_options(patterns: Sequence[str], refused: list[str], live: Callable[[str], int]) -> list[Option]:
     found: list[Option] = []
-    split = (split_lengths(tokens, depth, _SPLIT_LIMIT) for tokens in patterns) if depth else [patterns]
-    for tokens in chain.from_iterable(split):
+    for tokens in patterns:
         text = generic(tokens)
         if not any(matches(other, text) for other in refused):
             found.append(Option(tokens, live(text)))

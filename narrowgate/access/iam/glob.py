@@ -33,9 +33,9 @@ RUN_IN_PART: Final = "\U0010ff11"
 FRESH: Final = "\U0010ff12"
 FRESH_IN_PART: Final = "\U0010ff13"
 
-_STARS: Final = frozenset((STAR, STAR_IN_PART))
-_ONES: Final = frozenset((ONE, ONE_IN_PART))
-_WILDCARDS: Final = _STARS | _ONES
+STARS: Final = frozenset((STAR, STAR_IN_PART))
+ONES: Final = frozenset((ONE, ONE_IN_PART))
+_WILDCARDS: Final = STARS | ONES
 _TO_GENERIC: Final = {ord(STAR): RUN, ord(STAR_IN_PART): RUN_IN_PART, ord(ONE): FRESH, ord(ONE_IN_PART): FRESH_IN_PART}
 _FIRST_RUN: Final = RUN
 _MEET_LIMIT: Final = 256
@@ -59,15 +59,15 @@ def is_literal(tokens: str) -> bool:
 
 def normalize(tokens: str) -> str:
     """Give equal patterns an equal form: in each run of wildcards the single ones first, then at most one star."""
-    if not any(star in tokens for star in _STARS):
+    if not any(star in tokens for star in STARS):
         return tokens
     pieces: list[str] = []
     singles: list[str] = []
     star = ""
     for character in tokens:
-        if character in _ONES:
+        if character in ONES:
             singles.append(character)
-        elif character in _STARS:
+        elif character in STARS:
             star = STAR if STAR in (star, character) else character
         else:
             pieces += [*singles, star, character]
@@ -81,8 +81,11 @@ def generic(tokens: str) -> str:
 
 
 def fill(text: str, run: str, fresh: str) -> str:
-    """Make a concrete string of a generic one: `run` for a run (without colons), `fresh` for a single character."""
-    for symbol, value in ((RUN, run), (RUN_IN_PART, run), (FRESH, fresh), (FRESH_IN_PART, fresh)):
+    """Make a concrete string of a generic one: `run` for a run, `fresh` for a single character.
+
+    A run that stays in its part gets `run` without its colons.
+    """
+    for symbol, value in ((RUN, run), (RUN_IN_PART, run.replace(":", "")), (FRESH, fresh), (FRESH_IN_PART, fresh)):
         text = text.replace(symbol, value)
     return text
 
@@ -166,34 +169,6 @@ def _plan(tokens: str) -> list[str] | _Automaton | None:
     return [""] if pieces == ["", ""] else pieces
 
 
-def longest_single_run(tokens: str) -> int:
-    """Return how many single-character wildcards stand in a row at most."""
-    longest = length = 0
-    for character in tokens:
-        length = length + 1 if character in _ONES else 0
-        longest = max(longest, length)
-    return longest
-
-
-def split_lengths(tokens: str, depth: int, limit: int) -> list[str]:
-    """Split a pattern by the lengths that its stars stand for: 0, 1, … `depth` and more.
-
-    A `?` of another pattern tells lengths apart that a star leaves open. Returns the pattern itself where more
-    than `limit` patterns would come of it.
-    """
-    places = [place for place, character in enumerate(tokens) if character in _STARS]
-    if not places or (depth + 1) ** len(places) > limit:
-        return [tokens]
-    found = [""]
-    for character in tokens:
-        forms = [character]
-        if character in _STARS:
-            single = ONE if character == STAR else ONE_IN_PART
-            forms = [*(single * length for length in range(depth)), single * depth + character]
-        found = [start + form for start in found for form in forms]
-    return list(dict.fromkeys(normalize(text) for text in found))
-
-
 def covers(wide: str, narrow: str) -> bool:
     """Say whether every string of `narrow` is a string of `wide` (never wrongly yes)."""
     return matches(wide, generic(narrow))
@@ -262,12 +237,12 @@ class _Meeting:
         """List what the common string may begin with, and where that leaves both patterns."""
         x = self._left[i] if i < len(self._left) else ""
         y = self._right[j] if j < len(self._right) else ""
-        if x in _STARS and y in _STARS:
+        if x in STARS and y in STARS:
             star = STAR_IN_PART if STAR_IN_PART in (x, y) else STAR
             return [(star, i + 1, j), (star, i, j + 1)]
-        if x in _STARS:
+        if x in STARS:
             return [("", i + 1, j), *((first, i, j + 1) for first in _under(x, y))]
-        if y in _STARS:
+        if y in STARS:
             return [("", i, j + 1), *((first, i + 1, j) for first in _under(y, x))]
         return [(first, i + 1, j + 1) for first in _both(x, y)]
 
@@ -283,10 +258,10 @@ def _both(x: str, y: str) -> list[str]:
     """Return the common part of two non-star tokens."""
     if not x or not y:
         return []
-    if x in _ONES and y in _ONES:
+    if x in ONES and y in ONES:
         return [ONE_IN_PART if ONE_IN_PART in (x, y) else ONE]
-    if x in _ONES:
+    if x in ONES:
         x, y = y, x
-    if y in _ONES:
+    if y in ONES:
         return [] if y == ONE_IN_PART and x == ":" else [x]
     return [x] if x == y else []

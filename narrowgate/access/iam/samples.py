@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from narrowgate.access.iam.boxes import Undecidable, has_variables
 from narrowgate.access.iam.conditions import OPERATORS, read_date, read_network, read_number
-from narrowgate.access.iam.glob import RUN, generic, is_literal, meet
+from narrowgate.access.iam.glob import RUN, STAR, generic, is_literal, meet
+from narrowgate.access.iam.splitting import split_finely
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,8 +25,11 @@ SPELLED_OUT: Final = 6
 _MEET_LIMIT: Final = 400
 
 
-def samples_of(comparisons: Sequence[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Return a value of every class that the comparisons (base operator, values) tell apart; generic texts first."""
+def samples_of(comparisons: Sequence[tuple[str, tuple[str, ...]]], *, by_length: bool) -> list[str]:
+    """Return a value of every class that the comparisons (base operator, values) tell apart; generic texts first.
+
+    `by_length` tells apart what only a `?` does.
+    """
     families = {OPERATORS[operator].family for operator, _ in comparisons}
     values = [value for _, texts in comparisons for value in texts if not has_variables(value)]
     caseless = [
@@ -36,7 +40,10 @@ def samples_of(comparisons: Sequence[tuple[str, tuple[str, ...]]]) -> list[str]:
     ]
     samples = [RUN]
     if families & {"literal", "like", "arn"}:
-        samples += [generic(tokens) for tokens in _close_under_meet(values)]
+        patterns = _close_under_meet(values)
+        if by_length:
+            patterns = split_finely([STAR, *patterns], values)
+        samples += [generic(tokens) for tokens in patterns]
     for family, sample in _SAMPLERS.items():
         if family in families:
             samples += sample(values)

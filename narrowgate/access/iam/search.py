@@ -203,7 +203,12 @@ class _Cut:
         negatives = [(bit, within(conditions)) for bit, conditions in sides]
         asked = within(self._asked.get(key, []))
         every = [*asked, *(condition for _, conditions in negatives for condition in conditions)]
-        classes = KeyClasses(every, self._avoided.numbering, several=may_have_several_values(key, every))
+        classes = KeyClasses(
+            every,
+            self._avoided.numbering,
+            several=may_have_several_values(key, every),
+            by_length=self._avoided.by_length,
+        )
         untouched = ((1 << len(self._avoided.boxes)) - 1) & ~sum(bit for bit, _ in sides)
         fixed: tuple[Values] | None = None
         if key in self._avoided.fixed:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from narrowgate.access.iam.principals import Principal
     from narrowgate.access.iam.search import Fixed, Sketch
 
-_FILLS: Final = (("narrowgate-probe", "7"), ("", "x"), ("zq9-" * 8, "z"))
+_FILLS: Final = (("narrowgate-probe", "7"), ("", "x"), ("zq9-" * 8, "z"), ("probe:" * 8, "7"))
 _PARTS: Final = {1: "aws", 2: "s3", 3: "eu-central-1", 4: "123456789012"}
 _ARN_PARTS: Final = 6
 _EVERY_ACTION: Final = ("s3:GetObject", "ec2:RunInstances", "iam:CreateUser", "sts:AssumeRole", "dynamodb:GetItem")
