@@ -53,7 +53,7 @@ _SECTIONS: Final[tuple[tuple[str, tuple[type[BaseModel], ...]], ...]] = (
             models.WorkflowBindingDeclaration,
         ),
     ),
-    ("Bindings of a postgres tool", (PostgresBinding,)),
+    ("Bindings of the backend `postgres`", (PostgresBinding,)),
 )
 
 
@@ -63,7 +63,7 @@ def render_reference() -> str:
     for title, shapes in _SECTIONS:
         parts += _section(title, shapes)
     for backend, entry in sorted(BACKENDS.items()):
-        parts += _section(f"Grants of a {backend} tool", entry.grant_models)
+        parts += _section(f"Grants of the backend `{backend}`", entry.grant_models)
     return "\n".join(parts)
 
 
