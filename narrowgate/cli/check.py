@@ -43,7 +43,10 @@ def command(
         Path, typer.Option("--stacks", help="The folder of tools/, workflows/ and Pulumi.*.yaml.")
     ] = STACKS,
 ) -> None:
-    """Check every tool, workflow and environment; exit 1 if anything is wrong."""
+    """Check every tool, workflow and environment; exit 1 if anything is wrong.
+
+    Example: [bold]narrowgate check --env dev --format github[/bold]
+    """
     from narrowgate.declarations.checking import check_stacks
 
     if not stacks.is_dir():

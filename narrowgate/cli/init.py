@@ -21,7 +21,10 @@ app = typer.Typer(no_args_is_help=True, help="Start a repository, a workflow or 
 
 @app.command()
 def project(folder: Annotated[Path, typer.Argument(help="A new folder; the project is named like it.")]) -> None:
-    """Write a private repository that depends on this package, with one workflow and one tool to change."""
+    """Write a private repository that depends on this package, with one workflow and one tool to change.
+
+    Example: [bold]narrowgate init project agents[/bold]
+    """
     from narrowgate.declarations.starting import start_project
 
     _report(start_project(folder))
@@ -33,7 +36,10 @@ def workflow(
     name: Annotated[str, typer.Argument(help="The workflow's name: one use case, one agent identity.")],
     stacks: Stacks = STACKS,
 ) -> None:
-    """Write one workflow to change."""
+    """Write one workflow to change.
+
+    Example: [bold]narrowgate init workflow refund-triage[/bold]
+    """
     from narrowgate.declarations.starting import start_workflow
 
     _report(start_workflow(stacks, name))
@@ -46,7 +52,10 @@ def tool(
     backend: Annotated[Backend, typer.Option("--backend", "-b", help="How its credentials are minted.")] = Backend.AWS,
     stacks: Stacks = STACKS,
 ) -> None:
-    """Write one tool to change."""
+    """Write one tool to change.
+
+    Example: [bold]narrowgate init tool invoices --backend postgres[/bold]
+    """
     from narrowgate.declarations.starting import start_tool
 
     _report(start_tool(stacks, name, backend))

@@ -40,6 +40,8 @@ def command(
 
     A file holds an identity policy, a trust policy, a JSON list of the identity policies of one role (judged
     together), or a Vault policy in HCL or JSON.
+
+    Example: [bold]narrowgate lint policies/ --format sarif[/bold]
     """
     from narrowgate.cli.app import print_error
     from narrowgate.rules import judge
