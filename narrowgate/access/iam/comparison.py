@@ -151,7 +151,7 @@ class _Hunt:
 
     def _try(self, wanted: tuple[Statement, ...], target: _Target, avoided: Avoided) -> Request | None:
         try:
-            for attempt in (avoided, replace(avoided, by_length=True), replace(avoided, by_length=True, together=True)):
+            for attempt in _attempts(avoided):
                 request, is_empty = self._take(wanted, target.avoided, attempt)
                 if request is not None or (is_empty and not attempt.together):
                     return request
@@ -187,8 +187,16 @@ class _Hunt:
         """Search with every policy variable replaced by a value."""
         numbering: Numbering = {}
         replaced = [substitute(one, values) for one in shunned]
-        avoided = Avoided(make_boxes(replaced, numbering), numbering, values, by_length=True, together=True)
+        avoided = Avoided(make_boxes(replaced, numbering), numbering, values, fineness=1, together=True)
         return self._take(tuple(substitute(one, values) for one in wanted), replaced, avoided)[0]
+
+
+def _attempts(avoided: Avoided) -> Iterator[Avoided]:
+    """Yield the ways to search, the fastest first; the last one proves nothing."""
+    yield avoided
+    yield replace(avoided, fineness=1)
+    yield replace(avoided, fineness=2)
+    yield replace(avoided, fineness=1, together=True)
 
 
 def _assignments(wanted: Sequence[Statement], shunned: Sequence[Statement]) -> Iterator[Fixed]:

@@ -117,22 +117,24 @@ def with_wanted(patterns: Sequence[str], sides: Iterable[tuple[str, ...]]) -> li
 
 
 def action_options(
-    positives: Sequence[Box], negatives: Sequence[Box], index: PatternIndex, *, by_length: bool
+    positives: Sequence[Box], negatives: Sequence[Box], index: PatternIndex, *, fineness: int
 ) -> list[Option]:
-    """Return the classes of actions within all positive boxes; `by_length` tells apart what only a `?` does."""
+    """Return the classes of actions within all positive boxes; `fineness` is that of `split_finely`."""
     granted = combine(box.actions for box in positives if not box.not_action)
     refused = [tokens for box in positives if box.not_action for tokens in box.actions]
     wanted = [box.actions for box in negatives if box.not_action]
     patterns = with_wanted(granted, wanted)
-    if by_length:
-        patterns = split_finely(patterns, (tokens for box in (*positives, *negatives) for tokens in box.actions))
+    if fineness:
+        patterns = split_finely(
+            patterns, (tokens for box in (*positives, *negatives) for tokens in box.actions), fineness
+        )
     return _glob_options(patterns, refused, index.live)
 
 
 def resource_options(
-    positives: Sequence[Box], negatives: Sequence[Box], index: PatternIndex, *, by_length: bool
+    positives: Sequence[Box], negatives: Sequence[Box], index: PatternIndex, *, fineness: int
 ) -> list[Option]:
-    """Return the classes of resources within all positive boxes; `by_length` tells apart what only a `?` does.
+    """Return the classes of resources within all positive boxes; `fineness` is that of `split_finely`.
 
     A variable may be anything, so: with one positive box it is a value of its own; with several, or where it has
     to be told from a NotResource, it is widened in the positive ones. A NotResource to avoid that holds variables
@@ -163,9 +165,9 @@ def resource_options(
         if box.not_resource and box.resources is not None and set(box.resources) <= excluded
     )
     patterns = with_wanted(combine(lists), wanted)
-    if by_length:
+    if fineness:
         patterns = split_finely(
-            patterns, (tokens for box in (*positives, *negatives) for tokens in box.resources or ())
+            patterns, (tokens for box in (*positives, *negatives) for tokens in box.resources or ()), fineness
         )
     return _glob_options(patterns, refused, lambda text: index.live(text) & ~never | always)
 

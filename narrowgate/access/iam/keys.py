@@ -78,7 +78,7 @@ class KeyClasses:
     """Samples one key (and one group of operator families) and says for each sample which conditions hold."""
 
     def __init__(
-        self, conditions: Iterable[Condition], numbering: Numbering, *, several: bool, by_length: bool = False
+        self, conditions: Iterable[Condition], numbering: Numbering, *, several: bool, fineness: int = 0
     ) -> None:
         self._numbering = numbering
         self._atoms: dict[_Atom, int] = {}
@@ -91,7 +91,7 @@ class KeyClasses:
             raise Undecidable("too many conditions with policy variables on one key")
         self._quantified = any(condition.quantifier for condition in self._terms)
         self._several = several
-        self._by_length = by_length
+        self._fineness = fineness
 
     def _read(self, condition: Condition) -> _Term | None:
         operator = OPERATORS[condition.operator]
@@ -158,7 +158,7 @@ class KeyClasses:
 
     def _classes(self) -> list[_Class]:
         """Return every distinguishable set of values, small ones first."""
-        samples = samples_of([(atom.operator, atom.values) for atom in self._atoms], by_length=self._by_length)
+        samples = samples_of([(atom.operator, atom.values) for atom in self._atoms], fineness=self._fineness)
         elements: dict[int, _Class] = {}
         for text in samples:
             bits = self._bits(text)

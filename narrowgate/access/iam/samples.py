@@ -25,10 +25,10 @@ SPELLED_OUT: Final = 6
 _MEET_LIMIT: Final = 400
 
 
-def samples_of(comparisons: Sequence[tuple[str, tuple[str, ...]]], *, by_length: bool) -> list[str]:
+def samples_of(comparisons: Sequence[tuple[str, tuple[str, ...]]], *, fineness: int) -> list[str]:
     """Return a value of every class that the comparisons (base operator, values) tell apart; generic texts first.
 
-    `by_length` tells apart what only a `?` does.
+    `fineness` is that of `split_finely`.
     """
     families = {OPERATORS[operator].family for operator, _ in comparisons}
     values = [value for _, texts in comparisons for value in texts if not has_variables(value)]
@@ -41,8 +41,8 @@ def samples_of(comparisons: Sequence[tuple[str, tuple[str, ...]]], *, by_length:
     samples = [RUN]
     if families & {"literal", "like", "arn"}:
         patterns = _close_under_meet(values)
-        if by_length:
-            patterns = split_finely([STAR, *patterns], values)
+        if fineness:
+            patterns = split_finely([STAR, *patterns], values, fineness)
         samples += [generic(tokens) for tokens in patterns]
     for family, sample in _SAMPLERS.items():
         if family in families:

@@ -53,8 +53,8 @@ class Avoided:
     boxes: Sequence[Box]
     numbering: Numbering
     fixed: Fixed = field(default_factory=dict)
-    by_length: bool = False
-    """Tell apart lengths that only a `?` tells apart: slower."""
+    fineness: int = 0
+    """How far patterns are split, see `split_finely`: 0, 1 or 2; finer is slower."""
     together: bool = False
     """Sample operators of different families on one key together, not on their own: emptiness is no proof then."""
 
@@ -93,7 +93,7 @@ def search(positives: Sequence[Box], avoided: Avoided) -> Iterator[Sketch]:
     """
     if any(_is_covered(box, avoided) for box in positives):
         return
-    actions = _by_liveness(action_options(positives, avoided.boxes, avoided.actions, by_length=avoided.by_length))
+    actions = _by_liveness(action_options(positives, avoided.boxes, avoided.actions, fineness=avoided.fineness))
     if actions:
         cut = _Cut(positives, avoided)
         for live, samples in actions:
@@ -178,7 +178,7 @@ class _Cut:
         if name not in self._known:
             if name == "resource":
                 self._known[name] = resource_options(
-                    self._positives, self._avoided.boxes, self._avoided.resources, by_length=self._avoided.by_length
+                    self._positives, self._avoided.boxes, self._avoided.resources, fineness=self._avoided.fineness
                 )
             elif name == "principal":
                 self._known[name] = principal_options(self._positives, self._avoided.boxes)
@@ -207,7 +207,7 @@ class _Cut:
             every,
             self._avoided.numbering,
             several=may_have_several_values(key, every),
-            by_length=self._avoided.by_length,
+            fineness=self._avoided.fineness,
         )
         untouched = ((1 << len(self._avoided.boxes)) - 1) & ~sum(bit for bit, _ in sides)
         fixed: tuple[Values] | None = None

@@ -18,18 +18,19 @@ _LIMIT: Final = 300
 _MOST_COLONS: Final = 5
 
 
-def split_finely(patterns: Sequence[str], against: Iterable[str]) -> list[str]:
+def split_finely(patterns: Sequence[str], against: Iterable[str], fineness: int) -> list[str]:
     """Split the patterns as far as those that they are compared with ask for.
 
-    A pattern of which too many would come stays whole; that is less exact and never wrong.
+    `fineness` is 0 for not at all, 1 for lengths, 2 for colons too. A pattern of which too many would come stays
+    whole; that is less exact and never wrong.
     """
     against = set(against)
     found = list(patterns)
-    if any(STAR_IN_PART in tokens or ONE_IN_PART in tokens for tokens in against):
+    if fineness > 1 and any(STAR_IN_PART in tokens or ONE_IN_PART in tokens for tokens in against):
         colons = min(_MOST_COLONS, max(tokens.count(":") for tokens in against))
         found = [part for tokens in found for part in split_colons(tokens, colons, _LIMIT)]
     singles = max((longest_single_run(tokens) for tokens in against), default=0)
-    if singles:
+    if fineness and singles:
         found = [part for tokens in found for part in split_lengths(tokens, singles, _LIMIT)]
     return list(dict.fromkeys(found))
 
