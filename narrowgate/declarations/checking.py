@@ -13,7 +13,8 @@ from narrowgate.compile.backends import BACKENDS
 from narrowgate.declarations.durations import format_duration
 from narrowgate.declarations.environments import CONFIG_PATH, EnvironmentSource, find_environments, read_environment
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors, suggest
-from narrowgate.declarations.planning import Declarations, find_binding_mistakes, read_declarations
+from narrowgate.declarations.planning import Declarations, read_declarations
+from narrowgate.declarations.workflow_planning import find_binding_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
