@@ -29,7 +29,7 @@ from narrowgate.access.iam.witness import make_requests
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-_SKETCHES: Final = 8
+_SKETCHES: Final = 24
 _ASSIGNMENTS: Final = 24
 _LITERALS_OF_ONE_KEY: Final = 4
 

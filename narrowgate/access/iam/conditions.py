@@ -63,6 +63,10 @@ def holds_without_key(condition: Condition, *, negated: bool) -> bool:
     return negated and not condition.quantifier
 
 
+LARGEST_EXPONENT: Final = 200
+"""Numbers with more digits than this before or after the point are not read."""
+
+
 @lru_cache(maxsize=8192)
 def read_number(text: str) -> Decimal | None:
     """Read a number; None where the text is none."""
@@ -70,7 +74,16 @@ def read_number(text: str) -> Decimal | None:
         number = Decimal(text.strip())
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    if not number.is_finite() or not -LARGEST_EXPONENT <= int(number.as_tuple().exponent) <= LARGEST_EXPONENT:
+        return None
+    return number if abs(number.adjusted()) <= LARGEST_EXPONENT else None
+
+
+def write_number(number: Decimal) -> str | None:
+    """Write a number without an exponent, as IAM compares it; None where that would be absurdly long."""
+    if not number.is_finite() or abs(number.adjusted()) > LARGEST_EXPONENT:
+        return None
+    return format(number.normalize(), "f")
 
 
 _DATE: Final = re.compile(

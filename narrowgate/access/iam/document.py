@@ -13,7 +13,15 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, Literal, cast
 
-from narrowgate.access.iam.conditions import OPERATORS, SPELLINGS, Family, read_date, read_network, read_number
+from narrowgate.access.iam.conditions import (
+    OPERATORS,
+    SPELLINGS,
+    Family,
+    read_date,
+    read_network,
+    read_number,
+    write_number,
+)
 from narrowgate.access.iam.policy import Condition, Effect, Pattern, Policy, PolicyError, PrincipalEntry, Statement
 from narrowgate.access.iam.principals import EVERYONE, KINDS
 from narrowgate.access.iam.templates import (
@@ -248,7 +256,10 @@ def _scalars(values: object, place: str) -> list[str]:
         elif isinstance(value, str):
             found.append(value)
         elif isinstance(value, int | float | Decimal):
-            found.append(format(Decimal(str(value)).normalize(), "f"))
+            written = write_number(Decimal(str(value)))
+            if written is None:
+                raise PolicyError("a number of so many digits is not compared", place=place)
+            found.append(written)
         else:
             raise PolicyError("must be a string, a number or a boolean, or a list of them", place=place)
     return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from narrowgate.access.iam.conditions import Values, holds
+from narrowgate.access.iam.conditions import Values, holds, write_number
 from narrowgate.access.iam.document import parse
 from narrowgate.access.iam.glob import RESERVED, matches
 from narrowgate.access.iam.policy import Lookup, Pattern, Policy, PrincipalEntry, RequestError, Statement
@@ -196,7 +196,9 @@ def _read_scalar(value: object) -> str:
         _check(value)
         return value
     if isinstance(value, int | float | Decimal):
-        return format(Decimal(str(value)).normalize(), "f")
+        written = write_number(Decimal(str(value)))
+        if written is not None:
+            return written
     raise RequestError(f"a context value is a string, a number or a boolean, not {type(value).__name__}")
 
 

@@ -39,7 +39,7 @@ _WILDCARDS: Final = STARS | ONES
 _TO_GENERIC: Final = {ord(STAR): RUN, ord(STAR_IN_PART): RUN_IN_PART, ord(ONE): FRESH, ord(ONE_IN_PART): FRESH_IN_PART}
 _FIRST_RUN: Final = RUN
 _MEET_LIMIT: Final = 256
-_DEEP_MEET: Final = 4096
+_LONGEST_MEET: Final = 400
 
 
 def bound_variable(number: int) -> str:
@@ -183,12 +183,27 @@ def meet(left: str, right: str) -> tuple[str, ...]:
         return (right,)
     if covers(right, left):
         return (left,)
-    if len(left) * len(right) > _DEEP_MEET:
+    head, tail = _common_ends(left, right)
+    ending = left[len(left) - tail :]
+    first, second = left[head : len(left) - tail], right[head : len(right) - tail]
+    if len(first) + len(second) > _LONGEST_MEET:
         return (left,)
-    found = _Meeting(left, right).suffixes(0, 0)
+    found = _Meeting(first, second).suffixes(0, 0)
     if found is None:
         return (left,)
-    return widest(normalize(tokens) for tokens in found)
+    return widest(normalize(left[:head] + tokens + ending) for tokens in found)
+
+
+def _common_ends(left: str, right: str) -> tuple[int, int]:
+    """Return how many literal characters the patterns share at their beginning and, of what is left, at their end."""
+    shortest = min(len(left), len(right))
+    head = 0
+    while head < shortest and left[head] == right[head] and left[head] < VARIABLE:
+        head += 1
+    tail = 0
+    while tail < shortest - head and left[-1 - tail] == right[-1 - tail] and left[-1 - tail] < VARIABLE:
+        tail += 1
+    return head, tail
 
 
 def _heads_differ(left: str, right: str) -> bool:

@@ -7,12 +7,13 @@ constants; addresses on the edges of the ranges.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import localcontext
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Final
 
 from narrowgate.access.iam.boxes import Undecidable, has_variables
-from narrowgate.access.iam.conditions import OPERATORS, read_date, read_network, read_number
+from narrowgate.access.iam.conditions import LARGEST_EXPONENT, OPERATORS, read_date, read_network, read_number
 from narrowgate.access.iam.glob import RUN, STAR, generic, is_literal, meet
 from narrowgate.access.iam.splitting import split_finely
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SPELLED_OUT: Final = 6
 """Up to so many letters a value is sampled in every spelling, which a pattern may then tell apart."""
+_DIGITS: Final = 2 * LARGEST_EXPONENT + 50
 _MEET_LIMIT: Final = 400
 
 
@@ -91,8 +93,10 @@ def _sample_order(
     marks = sorted({number for value in values if (number := read(value)) is not None})
     if not marks:
         return []
-    between = [(left + right) / 2 for left, right in pairwise(marks)]
-    return [write(number) for number in (*marks, *between, marks[0] - 1, marks[-1] + 1)]
+    with localcontext() as precision:
+        precision.prec = _DIGITS
+        between = [(left + right) / 2 for left, right in pairwise(marks)]
+        return [write(number) for number in (*marks, *between, marks[0] - 1, marks[-1] + 1)]
 
 
 def _sample_numbers(values: Iterable[str]) -> list[str]:
@@ -110,7 +114,7 @@ def _write_date(moment: Decimal) -> str:
     except OverflowError:
         return format(moment, "f")
     fraction = format(moment - seconds, "f").partition(".")[2]
-    return f"{whole:%Y-%m-%dT%H:%M:%S}{'.' + fraction if fraction.strip('0') else ''}Z"
+    return f"{whole.replace(tzinfo=None).isoformat()}{'.' + fraction if fraction.strip('0') else ''}Z"
 
 
 def _sample_addresses(values: Iterable[str]) -> list[str]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Final, cast
 
 from narrowgate.access.iam.boxes import Box, Numbering, Undecidable
 from narrowgate.access.iam.conditions import OPERATORS, Values
+from narrowgate.access.iam.cover import Cover
 from narrowgate.access.iam.dimensions import Option, PatternIndex, action_options, principal_options, resource_options
 from narrowgate.access.iam.glob import STAR, generic
 from narrowgate.access.iam.keys import KeyClasses, groups_of
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from narrowgate.access.iam.policy import Condition, PrincipalEntry
 
 _ALL: Final = "all"
-_STEP_LIMIT: Final = 20000
+_SOLUTIONS_OF_ONE_ACTION: Final = 3
 _SAMPLES_OF_ONE_CLASS: Final = 4
 
 
@@ -98,7 +100,7 @@ def search(positives: Sequence[Box], avoided: Avoided) -> Iterator[Sketch]:
         cut = _Cut(positives, avoided)
         for live, samples in actions:
             for action in samples:
-                for resource, caller, context in cut.solve(live):
+                for resource, caller, context in islice(cut.solve(live), _SOLUTIONS_OF_ONE_ACTION):
                     yield Sketch(action, resource, context, caller, live)
 
 
@@ -150,10 +152,10 @@ class _Cut:
                 keys[key] = None
         for key in keys:
             for group in self._groups(key):
-                dimensions[key, group] = self._options((key, group))
+                dimensions[key, group] = self._key_options(key, group, live)
         if not all(dimensions.values()):
             return
-        for chosen in _Cover(dimensions).choices(live):
+        for chosen in Cover(dimensions).choices(live):
             context: dict[str, tuple[str, ...]] = {}
             for name, option in chosen.items():
                 if isinstance(name, tuple) and option.sample is not None:
@@ -174,24 +176,32 @@ class _Cut:
             return [_ALL]
         return sorted(groups) or ["null"]
 
-    def _options(self, name: object) -> list[Option]:
+    def _options(self, name: str) -> list[Option]:
         if name not in self._known:
-            if name == "resource":
-                self._known[name] = resource_options(
-                    self._positives, self._avoided.boxes, self._avoided.resources, fineness=self._avoided.fineness
-                )
-            elif name == "principal":
-                self._known[name] = principal_options(self._positives, self._avoided.boxes)
-            else:
-                key, group = cast("tuple[str, str]", name)
-                self._known[name] = self._key_options(key, group)
+            boxes, index, fineness = self._avoided.boxes, self._avoided.resources, self._avoided.fineness
+            self._known[name] = (
+                resource_options(self._positives, boxes, index, fineness=fineness)
+                if name == "resource"
+                else principal_options(self._positives, boxes)
+            )
         return self._known[name]
 
-    def _key_options(self, key: str, group: str) -> list[Option]:
-        """Return the classes of one key by its conditions of one group; conditions of other groups count as met.
+    def _key_options(self, key: str, group: str, live: int) -> list[Option]:
+        """Return the classes of one key by its conditions of one group.
 
-        A box to avoid whose conditions on the key are of several groups may thus look avoided only where one of
-        them fails, which each group tells.
+        All boxes count, so that the classes serve for every action; only the live ones where all are too many.
+        """
+        if (key, group) not in self._known:
+            try:
+                self._known[key, group] = self._classes(key, group, -1)
+            except Undecidable:
+                return self._classes(key, group, live)
+        return self._known[key, group]
+
+    def _classes(self, key: str, group: str, live: int) -> list[Option]:
+        """Return the classes of one key by the conditions of one group that the live boxes have.
+
+        Conditions of other groups count as met: a box dies where one of its conditions fails in any group.
         """
         groups = groups_of(self._conditions(key))
 
@@ -199,82 +209,14 @@ class _Cut:
             found = ((condition, OPERATORS[condition.operator].family) for condition in conditions)
             return [one for one, family in found if "null" in (family, group) or group in (_ALL, groups[family])]
 
-        sides = self._avoided.keys.get(key, [])
-        negatives = [(bit, within(conditions)) for bit, conditions in sides]
+        negatives = [(bit, within(conditions)) for bit, conditions in self._avoided.keys.get(key, []) if bit & live]
         asked = within(self._asked.get(key, []))
         every = [*asked, *(condition for _, conditions in negatives for condition in conditions)]
-        classes = KeyClasses(
-            every,
-            self._avoided.numbering,
-            several=may_have_several_values(key, every),
-            fineness=self._avoided.fineness,
-        )
-        untouched = ((1 << len(self._avoided.boxes)) - 1) & ~sum(bit for bit, _ in sides)
+        several = may_have_several_values(key, every)
+        classes = KeyClasses(every, self._avoided.numbering, several=several, fineness=self._avoided.fineness)
+        untouched = ((1 << len(self._avoided.boxes)) - 1) & ~sum(bit for bit, _ in negatives)
         fixed: tuple[Values] | None = None
         if key in self._avoided.fixed:
             value = self._avoided.fixed[key]
             fixed = (None if value is None else (value,),)
         return [Option(option.sample, option.live | untouched) for option in classes.options(asked, negatives, fixed)]
-
-
-class _Cover:
-    """Chooses a class for every dimension so that each box is dead in at least one."""
-
-    def __init__(self, dimensions: Mapping[object, Sequence[Option]]) -> None:
-        self._dimensions = dimensions
-        self._steps = 0
-        self._dead_ends: set[tuple[int, frozenset[object]]] = set()
-
-    def choices(self, live: int) -> Iterator[dict[object, Option]]:
-        """Yield choices that leave none of the live boxes alive."""
-        useful = {name: _most_deadly(options, live) for name, options in self._dimensions.items()}
-        names = frozenset(
-            name for name, options in useful.items() if options[0].live & live != live or len(options) > 1
-        )
-        rest = {name: options[0] for name, options in useful.items()}
-        for chosen in self._extend(live, names, useful):
-            yield {**rest, **chosen}
-
-    def _extend(
-        self, live: int, names: frozenset[object], useful: Mapping[object, Sequence[Option]]
-    ) -> Iterator[dict[object, Option]]:
-        if not live:
-            yield {}
-            return
-        if (live, names) in self._dead_ends:
-            return
-        self._steps += 1
-        if self._steps > _STEP_LIMIT:
-            raise Undecidable("too many combinations of conditions")
-        found = False
-        for name, option in self._killers(live, names, useful):
-            for rest in self._extend(live & option.live, names - {name}, useful):
-                found = True
-                yield {name: option, **rest}
-        if not found:
-            self._dead_ends.add((live, names))
-
-    def _killers(
-        self, live: int, names: frozenset[object], useful: Mapping[object, Sequence[Option]]
-    ) -> list[tuple[object, Option]]:
-        """Return the classes that kill the live box that the fewest classes kill, the deadliest first."""
-        best: list[tuple[object, Option]] | None = None
-        remaining = live
-        while remaining:
-            bit = remaining & -remaining
-            remaining ^= bit
-            killers = [(name, one) for name in names for one in useful[name] if not one.live & bit]
-            if best is None or len(killers) < len(best):
-                best = killers
-            if not best:
-                break
-        return sorted(best or [], key=lambda choice: (choice[1].live & live).bit_count())
-
-
-def _most_deadly(options: Sequence[Option], live: int) -> list[Option]:
-    """Keep the classes that no other class of the dimension beats among the live boxes."""
-    by_mask: dict[int, Option] = {}
-    for option in options:
-        by_mask.setdefault(option.live & live, option)
-    masks = sorted(by_mask, key=int.bit_count)
-    return [by_mask[m] for place, m in enumerate(masks) if not any(less & m == less for less in masks[:place])]
