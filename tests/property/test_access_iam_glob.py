@@ -20,7 +20,7 @@ from narrowgate.access.iam.glob import (
     meet,
     normalize,
 )
-from narrowgate.access.iam.splitting import longest_single_run, split_colons, split_lengths
+from narrowgate.access.iam.splitting import end_at_first_colon, longest_single_run, split_colons, split_lengths
 
 ALPHABET = "ab:"
 STRINGS = ["".join(letters) for length in range(6) for letters in itertools.product(ALPHABET, repeat=length)]
@@ -82,3 +82,9 @@ def test_splitting_by_length_keeps_the_language(tokens: str, depth: int) -> None
 def test_splitting_by_colons_keeps_the_language(tokens: str, depth: int) -> None:
     parts = split_colons(tokens, depth, 1000)
     assert set().union(*(language(part) for part in parts)) == language(tokens)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ANY.map(normalize))
+def test_ending_stars_at_the_first_colon_keeps_the_language(tokens: str) -> None:
+    assert language(end_at_first_colon(tokens)) == language(tokens)

@@ -28,11 +28,18 @@ def split_finely(patterns: Sequence[str], against: Iterable[str], fineness: int)
     found = list(patterns)
     if fineness > 1 and any(STAR_IN_PART in tokens or ONE_IN_PART in tokens for tokens in against):
         colons = min(_MOST_COLONS, max(tokens.count(":") for tokens in against))
-        found = [part for tokens in found for part in split_colons(tokens, colons, _LIMIT)]
+        found = [part for tokens in found for part in split_colons(end_at_first_colon(tokens), colons, _LIMIT)]
     singles = max((longest_single_run(tokens) for tokens in against), default=0)
     if fineness and singles:
         found = [part for tokens in found for part in split_lengths(tokens, singles, _LIMIT)]
     return list(dict.fromkeys(found))
+
+
+def end_at_first_colon(tokens: str) -> str:
+    """Write the same pattern with stars that stop at the colon after them, where another star takes the rest."""
+    while (STAR + ":" + STAR) in tokens:
+        tokens = tokens.replace(STAR + ":" + STAR, STAR_IN_PART + ":" + STAR, 1)
+    return tokens
 
 
 def split_colons(tokens: str, depth: int, limit: int) -> list[str]:
