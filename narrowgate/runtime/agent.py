@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from narrowgate.runtime.errors import GatedActionError, NotDeclaredError, ToolUnavailableError
+from narrowgate.runtime.log import keep_standard_output_free
 from narrowgate.runtime.login import Login, TokenSource
 from narrowgate.runtime.manifest import Manifest, ManifestTool, read_manifest
 from narrowgate.runtime.vault import VaultConnection, ca_file
@@ -187,6 +188,7 @@ def login(manifest: Path | str | Mapping[str, Any] | None = None, token: TokenSo
         VaultSealedError, VaultUnavailableError: Vault cannot answer.
 
     """
+    keep_standard_output_free()
     known = read_manifest(manifest)
     with ca_file(known.ca_pem) as verify:
         connection = VaultConnection(known.address, namespace=known.namespace, verify=verify)

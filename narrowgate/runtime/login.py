@@ -13,8 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from narrowgate.runtime.errors import (
     AccessRefusedError,
     AgentError,
@@ -22,6 +20,7 @@ from narrowgate.runtime.errors import (
     LoginRefusedError,
     RevokedError,
 )
+from narrowgate.runtime.log import logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +33,6 @@ TOKEN_FILE_VARIABLE = "NARROWGATE_TOKEN_FILE"  # noqa: S105 - the name of a vari
 RENEW_SHARE = 3
 
 TokenSource = str | Callable[[], str] | None
-logger = structlog.get_logger("narrowgate.runtime")
 
 
 class Login:
@@ -49,6 +47,7 @@ class Login:
         self._deadline = 0.0
         self._renewable = False
         self._superseded: list[str] = []
+        self._closed = False
 
     def __repr__(self) -> str:
         """Name the workflow only."""
@@ -77,12 +76,15 @@ class Login:
         """Read `path` with a token that is fresh enough.
 
         Raises:
-            ExpiredError: the login is over and cannot be had again.
+            ExpiredError: the login is over and cannot be had again, or the agent has logged out.
             RevokedError, AccessRefusedError: Vault refuses.
             ToolUnavailableError, VaultSealedError, VaultUnavailableError: Vault cannot answer.
 
         """
-        self._freshen()
+        with self._lock:
+            if self._closed:
+                raise ExpiredError("This agent has logged out.", hint="Use it inside its `with` block.")
+            self._freshen()
         try:
             return self._connection.read(path)
         except RevokedError:
@@ -93,6 +95,7 @@ class Login:
     def close(self) -> None:
         """Revoke the token, and with it every lease that this agent holds; what fails is logged and left to expire."""
         with self._lock:
+            self._closed = True
             for token in (*self._superseded, self._connection.token):
                 if not token:
                     continue
@@ -107,19 +110,18 @@ class Login:
             self._connection.close()
 
     def _freshen(self) -> None:
-        """Renew the token when it is about to end, or log in again when its whole time is over."""
-        with self._lock:
-            left = self._deadline - time.monotonic()
-            if left > self._ttl_seconds / RENEW_SHARE:
-                return
-            if left > 0 and self._renewable:
-                with contextlib.suppress(AccessRefusedError, RevokedError):
-                    self._note(self._connection.renew_self())
-                    if self._deadline - time.monotonic() > left:
-                        return
-            if left > 0 and isinstance(self._source, str):
-                return  # the same text would give the same login; what is left of this one still serves
-            self.open()
+        """Renew the token when it is about to end, or log in again when its whole time is over (under the lock)."""
+        left = self._deadline - time.monotonic()
+        if left > self._ttl_seconds / RENEW_SHARE:
+            return
+        if left > 0 and self._renewable:
+            with contextlib.suppress(AccessRefusedError, RevokedError):
+                self._note(self._connection.renew_self())
+                if self._deadline - time.monotonic() > left:
+                    return
+        if left > 0 and isinstance(self._source, str):
+            return  # the same text would give the same login; what is left of this one still serves
+        self.open()
 
     def _note(self, auth: Mapping[str, Any]) -> None:
         self._ttl_seconds = float(auth.get("lease_duration") or 0)
