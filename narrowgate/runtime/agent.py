@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from narrowgate.runtime.errors import GatedActionError, NotDeclaredError, ToolUnavailableError
 from narrowgate.runtime.log import keep_standard_output_free
-from narrowgate.runtime.login import Login, TokenSource
 from narrowgate.runtime.manifest import Manifest, ManifestTool, read_manifest
+from narrowgate.runtime.session import Login, TokenSource
 from narrowgate.runtime.vault import VaultConnection, ca_file
 
 if TYPE_CHECKING:
