@@ -347,3 +347,44 @@ def test_another_place_in_vault_is_not_proven_to_be_the_same_access(field: str) 
     plan = ungated([IamGrant(("s3:GetObject",), ("arn:aws:s3:::b/*",))])
     moved = replace(ENVIRONMENT, vault=replace(ENVIRONMENT.vault, **{field: "elsewhere"}))
     assert compare_plans(plan, replace(plan, environment=moved)).no_new_access is None
+
+
+def gated_by(approval: Approval, *names: str) -> AccessPlan:
+    grants = (FunctionGrant("public", "close", ("bigint",)),)
+    acts = tuple(
+        ActionAccess(n, Access.WRITE, Impact.HIGH, gated=True, grants=grants, approval=approval) for n in names
+    )
+    return AccessPlan(ENVIRONMENT, (workflow_of("alpha", acts),))
+
+
+@settings(max_examples=150, deadline=None)
+@given(APPROVALS, APPROVALS)
+def test_a_gate_that_lets_more_people_through_is_new_access(old: Approval, new: Approval) -> None:
+    comparison = compare_plans(gated_by(old, "close"), gated_by(new, "close"))
+    looser = new.expires_seconds > old.expires_seconds or any(
+        satisfies(crowd, new) and not satisfies(crowd, old) for crowd in CROWDS
+    )
+    if looser:
+        assert comparison.no_new_access is False
+    # the same rule under another name is the same access
+    assert compare_plans(gated_by(old, "close"), gated_by(old, "finish")).no_new_access is True
+
+
+@pytest.mark.parametrize(("old", "new", "answer"), [(3600, 86400, False), (86400, 3600, True), (3600, 3600, True)])
+def test_a_secret_that_may_get_older_is_new_access(old: int, new: int, *, answer: bool) -> None:
+    plans_ = [ungated([SecretGrant("kv/a", age)]) for age in (old, new)]
+    assert compare_plans(*plans_).no_new_access is answer
+
+
+@pytest.mark.parametrize("field", ["ttl_seconds", "max_ttl_seconds"])
+@pytest.mark.parametrize("of_tool", [True, False])
+@pytest.mark.parametrize("gated", [True, False])
+def test_longer_times_are_new_access(field: str, *, of_tool: bool, gated: bool) -> None:
+    approval = Approval((Factor(("managers",), 1),), 600)
+    plan = gated_by(approval, "close") if gated else ungated([FunctionGrant("public", "close", ())])
+    (workflow,) = plan.workflows
+    tool = replace(workflow.tools[0], **{field: 4000})
+    longer = replace(workflow, tools=(tool,)) if of_tool else replace(workflow, **{field: 4000})
+    changed = replace(plan, workflows=(longer,))
+    assert compare_plans(plan, changed).no_new_access is False
+    assert compare_plans(changed, plan).no_new_access is True

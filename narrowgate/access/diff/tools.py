@@ -70,7 +70,7 @@ class _Pass:
             yield from self._gated(action, more, less)
 
     def _times(self, more: ToolSide, less: ToolSide) -> Iterator[Change]:
-        if more.access is None or less.access is None or not (more.granted and less.granted):
+        if more.access is None or less.access is None:
             return
         times = (more.access.ttl_seconds, more.access.max_ttl_seconds)
         others = (less.access.ttl_seconds, less.access.max_ttl_seconds)
