@@ -39,6 +39,8 @@ ENVIRONMENT_KEY = "narrowgate:environment"
 ENGINE_KEYS = ("encryptionsalt", "secretsprovider", "encryptedkey")
 MANIFESTS_OUTPUT = "manifests"
 DEPLOY_SECONDS = 900.0
+# The program runs first: providers refresh at the addresses that hold now, not at those of the last deploy
+REFRESH = ("--refresh", "--run-program")
 QUIET = ("--non-interactive", "--color", "never", "--suppress-progress")
 COUNT = re.compile(r"^\s+(?:[-+~]{1,3} ?)?(\d+ (?:created|updated|deleted|replaced|unchanged|changed))\b", re.MULTILINE)
 
@@ -143,13 +145,13 @@ def deploy(layout: Layout, stack: str) -> Deployed:
         run_engine(layout, ["stack", "init", stack], environment, stack)
     elif _is_current(layout, stack, environment):
         return Deployed(stack, "nothing to change")
-    arguments = ["up", "--yes", "--refresh", *QUIET, "--stack", stack]
+    arguments = ["up", "--yes", *REFRESH, *QUIET, "--stack", stack]
     return Deployed(stack, summarize(run_engine(layout, arguments, environment, stack)))
 
 
 def _is_current(layout: Layout, stack: str, environment: dict[str, str]) -> bool:
     """Return whether what really exists is what is declared, by one pass of the program instead of a deploy's two."""
-    arguments = ["preview", "--refresh", "--expect-no-changes", *QUIET, "--stack", stack]
+    arguments = ["preview", *REFRESH, "--expect-no-changes", *QUIET, "--stack", stack]
     try:
         run_engine(layout, arguments, environment, stack)
     except EngineError:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,12 +18,15 @@ from botocore.config import Config
 from rich.console import Console
 
 from rehearsal import aws, bao, postgres, stack
+from rehearsal.errors import RehearsalError
 from rehearsal.processes import find, find_all, stop_named
 from rehearsal.progress import Progress
 from rehearsal.state import read_state
 from rehearsal.steps import run_steps, stop_all
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rehearsal.live import LiveRehearsal
 
 WORKFLOW = "incident-summarization"
@@ -162,24 +166,37 @@ def test_database_that_forgot_everything_is_healed(rehearsal: LiveRehearsal) -> 
     prove_that_an_agent_works(rehearsal)
 
 
-@pytest.mark.long
-def test_ports_that_other_programs_took_are_changed_everywhere(rehearsal: LiveRehearsal) -> None:
-    old = dict(read_state(rehearsal.layout).ports)
-    stop_all(rehearsal.layout)
-    taken = []
-    try:
-        for port in old.values():
-            other = socket.socket()
+@contextmanager
+def take(*ports: int) -> Iterator[None]:
+    """Listen on `ports`, as another program would."""
+    with ExitStack() as stack_of_sockets:
+        for port in ports:
+            other = stack_of_sockets.enter_context(socket.socket())
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             other.bind(("127.0.0.1", port))
             other.listen()
-            taken.append(other)
+        yield
+
+
+@pytest.mark.long
+def test_ports_that_other_programs_took_are_changed_everywhere(rehearsal: LiveRehearsal) -> None:
+    old = read_state(rehearsal.layout).ports
+    taken = {name: port for name, port in old.items() if name != postgres.NAME}
+    stop_all(rehearsal.layout)
+    with take(*taken.values()):
         bring_up(rehearsal)
-    finally:
-        for other in taken:
-            other.close()
-    assert not set(old.values()) & set(read_state(rehearsal.layout).ports.values())
+    assert not set(taken.values()) & set(read_state(rehearsal.layout).ports.values())
     prove_that_an_agent_works(rehearsal)
+
+
+def test_database_port_that_another_program_took_is_told_with_a_way_out(rehearsal: LiveRehearsal) -> None:
+    port = read_state(rehearsal.layout).ports[postgres.NAME]
+    stop_named(rehearsal.layout, postgres.NAME)
+    with take(port), pytest.raises(RehearsalError, match=f"port {port}") as caught:
+        bring_up(rehearsal)
+    assert caught.value.hint is not None
+    assert "reset" in caught.value.hint
+    assert "started" in bring_up(rehearsal)
 
 
 def test_down_leaves_no_process(rehearsal: LiveRehearsal) -> None:
