@@ -86,10 +86,21 @@ class Login:
                 raise ExpiredError("This agent has logged out.", hint="Use it inside its `with` block.")
             self._freshen()
         try:
-            return self._connection.read(path)
+            return self._read(path)
         except RevokedError:
             if time.monotonic() >= self._deadline:
                 raise ExpiredError("This agent's login is over.") from None
+            raise
+
+    def _read(self, path: str) -> Mapping[str, Any]:
+        """Read `path`; OpenBao says the same of a dead token as of a path that is not allowed, so ask about the token."""
+        try:
+            return self._connection.read(path)
+        except AccessRefusedError:
+            try:
+                self._connection.read("auth/token/lookup-self")
+            except AccessRefusedError:
+                raise RevokedError("Vault does not know this agent's token any more.") from None
             raise
 
     def close(self) -> None:
@@ -102,8 +113,8 @@ class Login:
                 self._connection.token = token
                 try:
                     self._connection.revoke_self()
-                except (RevokedError, ExpiredError):
-                    continue
+                except (RevokedError, ExpiredError, AccessRefusedError):
+                    continue  # it is gone already
                 except AgentError as error:
                     logger.warning("agent.revoke-failed", workflow=self._manifest.workflow, code=error.code)
             self._superseded.clear()

@@ -74,6 +74,7 @@ class Vault:
         self.answers: dict[str, Any] = {
             "auth/agents/summaries/login": (200, self.auth()),
             "auth/token/renew-self": (200, self.auth()),
+            "auth/token/lookup-self": (200, {"data": {}}),
             "auth/token/revoke-self": (204, None),
             "narrowgate-database/creds/summaries.incidents": (200, self.lease(username="v-1", password=PASSWORD)),
             "narrowgate-aws/sts/summaries.logs": (
