@@ -93,7 +93,7 @@ class Login:
             raise
 
     def _read(self, path: str) -> Mapping[str, Any]:
-        """Read `path`; OpenBao says the same of a dead token as of a path that is not allowed, so ask about the token."""
+        """Read `path`; OpenBao says the same of a dead token as of a refused path, so ask about the token."""
         try:
             return self._connection.read(path)
         except AccessRefusedError:
