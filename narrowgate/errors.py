@@ -7,7 +7,10 @@ about it (`hint`, for people). This module must not import anything of the proje
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class NarrowgateError(Exception):
