@@ -29,7 +29,7 @@ class CallerSettings:
 
 CALLERS: Mapping[str, CallerSettings] = {
     "kubernetes": CallerSettings(("bound_service_account_namespaces", "bound_service_account_names")),
-    "aws": CallerSettings(("bound_iam_principal_arns",)),
+    "aws": CallerSettings(("bound_iam_principal_arn",)),
     "azure": CallerSettings(("bound_service_principal_ids",)),
     "gcp": CallerSettings(("bound_service_accounts",)),
     "oci": CallerSettings(("ocid_list",)),

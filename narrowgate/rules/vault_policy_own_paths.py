@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from narrowgate.rules.finding import Finding
+    from narrowgate.rules.questions import VaultRule
     from narrowgate.rules.settings import Settings
 
 NAME = "vault-policy-own-paths"
@@ -44,7 +45,7 @@ def judge(subject: VaultPolicy, _: Settings) -> Iterator[Finding]:
                 fix="Name the exact paths.",
                 severity=Severity.ERROR if workflow else Severity.WARNING,
             )
-        elif workflow and not is_own(rule.path, workflow):
+        elif workflow and not is_own(rule.path, workflow) and not _reads_a_secret(rule):
             yield found(
                 f"Vault policy {subject.name!r} grants {rule.path}, which is not the workflow's own",
                 detail=f"An agent of {workflow} can use {rule.path}, which belongs to somebody else.",
@@ -58,6 +59,12 @@ def is_own(path: str, workflow: str) -> bool:
         segment == workflow or segment.startswith(f"{workflow}.") or _is_shortened(segment, workflow)
         for segment in path.split("/")
     )
+
+
+def _reads_a_secret(rule: VaultRule) -> bool:
+    """Tell whether this is one KV secret, read only: a binding names it; that nobody shares it is another rule's."""
+    mount, data, *rest = rule.path.split("/")[:3] + [""] * 2
+    return data == "data" and bool(rest[0]) and mount != "drafts" and set(rule.capabilities) <= {"read"}
 
 
 def _is_shortened(segment: str, workflow: str) -> bool:

@@ -49,7 +49,7 @@ class Login:
     def __call__(self, resource: Resource) -> Iterator[Fact]:
         """Read the resource."""
         mount = resource.reference(self.mount, ANY_MOUNT) or self.default_mount or self.method
-        settings = resource.settings(snake_case, without=frozenset({self.mount, self.name}))
+        settings = resource.settings(_api_name, without=frozenset({self.mount, self.name}))
         yield VaultAuthRole(
             at=resource.urn,
             method=_method(self.method, settings),
@@ -207,6 +207,12 @@ _WRITES: tuple[tuple[re.Pattern[str], Callable[[str, Mapping[str, str], Mapping[
 
 def _method(method: str, settings: Mapping[str, Any]) -> str:
     return str(settings.get("role_type", method)) if method == "jwt" else method
+
+
+def _api_name(name: str) -> str:
+    """Return a login's property as Vault's API calls it; the provider says some lists in the plural."""
+    snake = snake_case(name)
+    return "bound_iam_principal_arn" if snake == "bound_iam_principal_arns" else snake
 
 
 def _without_auth(path: str) -> str:

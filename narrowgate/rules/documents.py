@@ -1,0 +1,97 @@
+"""From compiled documents to facts: so that the rules judge a plan before anything is deployed, as in the engine.
+
+This module translates; it must not judge.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from narrowgate.rules.facts import (
+    Fact,
+    IamIdentity,
+    IamManagedPolicy,
+    IamPolicy,
+    VaultAuthMount,
+    VaultAuthRole,
+    VaultPolicy,
+    VaultSecretRole,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from narrowgate.compile import documents
+
+
+def facts_of_documents(plan: documents.PlanDocuments) -> list[Fact]:
+    """Return the facts of all that a plan would deploy; `at` of each says which workflow and tool it is of."""
+    facts = list(_foundation(plan))
+    for workflow in plan.workflows:
+        facts += _workflow(workflow)
+    return facts
+
+
+def _foundation(plan: documents.PlanDocuments) -> Iterator[Fact]:
+    foundation = plan.foundation
+    yield IamManagedPolicy(
+        at=f"{plan.environment.name} boundary",
+        name=foundation.boundary_name,
+        document=json.dumps(foundation.boundary_policy),
+    )
+
+
+def _workflow(workflow: documents.WorkflowDocuments) -> Iterator[Fact]:
+    name, mount, role = workflow.access.name, workflow.auth_mount, workflow.auth_role
+    yield VaultAuthMount(at=f"{name} auth mount", path=mount.path, method=mount.type, settings=mount.config)
+    yield VaultAuthRole(
+        at=f"{name} login", method=mount.type, mount=role.mount, name=role.name, settings=dict(role.settings)
+    )
+    yield VaultPolicy(at=f"{name} agent policy", name=workflow.agent_policy.name, text=workflow.agent_policy.text)
+    for tool in workflow.tools:
+        yield from _tool(tool)
+
+
+def _tool(tool: documents.ToolDocuments) -> Iterator[Fact]:
+    label = f"{tool.access.workflow}.{tool.access.tool}"
+    if tool.policy is not None:
+        yield VaultPolicy(at=f"{label} policy", name=tool.policy.name, text=tool.policy.text)
+    if tool.aws is not None:
+        yield from _iam_role(tool.aws.role, label)
+        yield _secret_role("aws", tool.aws.vault_role, label)
+    if tool.postgres is not None:
+        yield _secret_role("database", tool.postgres.vault_role, label)
+    if tool.bearer is not None:
+        yield _secret_role("identity", tool.bearer.role, label)
+    if tool.pki is not None:
+        yield _secret_role("pki", tool.pki.role, label)
+    if tool.engine is not None:
+        yield _secret_role("other", tool.engine, label)
+
+
+def _iam_role(role: documents.IamRole, label: str) -> Iterator[Fact]:
+    at = f"{label} IAM role"
+    yield IamIdentity(
+        at=at,
+        kind="role",
+        name=role.name,
+        path=role.path,
+        boundary=role.boundary_arn,
+        trust=json.dumps(role.trust_policy),
+        max_session_seconds=role.max_session_seconds,
+        tags=dict(role.tags),
+    )
+    for name, document in role.policies.items():
+        yield IamPolicy(at=at, kind="role", holder=role.name, name=name, document=json.dumps(document))
+
+
+def _secret_role(engine: str, role: documents.VaultSecretRole, label: str) -> VaultSecretRole:
+    return VaultSecretRole(
+        at=f"{label} Vault role",
+        engine=engine,
+        mount=role.mount,
+        name=role.name,
+        credentials=(role.credential_path,),
+        settings=dict(role.settings),
+    )

@@ -1,0 +1,41 @@
+"""What our compilers make keeps every rule, whatever the backend; and a document changed by hand does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from narrowgate.compile import compile_plan
+from narrowgate.declarations import load_environment, load_plan
+from narrowgate.rules import judge, settings_of
+from narrowgate.rules.documents import facts_of_documents
+from narrowgate.rules.facts import VaultPolicy
+
+if TYPE_CHECKING:
+    from narrowgate.compile.documents import PlanDocuments
+
+ROOT = Path(__file__).resolve().parents[2]
+PLANS = {"dev": ROOT / "stacks", "test": ROOT / "tests" / "golden" / "catalogue"}
+
+
+@pytest.fixture(params=PLANS)
+def plan(request: pytest.FixtureRequest) -> PlanDocuments:
+    folder = PLANS[request.param]
+    return compile_plan(load_plan(folder, load_environment(folder, request.param)))
+
+
+def test_compiled_documents_keep_every_rule(plan: PlanDocuments) -> None:
+    facts = facts_of_documents(plan)
+    assert len(facts) > 10
+    assert judge(facts, settings_of(plan.environment)) == []
+
+
+def test_a_role_of_one_workflow_given_to_another_is_refused(plan: PlanDocuments) -> None:
+    facts = facts_of_documents(plan)
+    policies = [fact for fact in facts if isinstance(fact, VaultPolicy) and fact.name.startswith("tool.")]
+    stolen = replace(policies[0], at="stolen", name="tool.thief.documents")
+    found = {finding.rule for finding in judge([*facts, stolen], settings_of(plan.environment))}
+    assert {"workflow-no-shared-identity", "vault-policy-own-paths"} <= found
