@@ -22,7 +22,7 @@ from rehearsal.engine import ENGINE_VERSION
 from rehearsal.errors import RehearsalError
 from rehearsal.operator_environment import STACK, deploy_environment
 from rehearsal.processes import MARKER, tail
-from rehearsal.pulumi_home import write_pulumi_home
+from rehearsal.pulumi_home import list_project_plugins, write_pulumi_home
 from rehearsal.seed.aws_data import BUCKET
 from rehearsal.state import LOOPBACK, get_port, make_folder, read_secret, write_private
 
@@ -67,6 +67,7 @@ def write_project(layout: Layout) -> None:
         "runtime": {"name": "python", "options": {"virtualenv": str(layout.venv)}},
         "main": str(layout.stacks),
         "stackConfigDir": ".",
+        "plugins": list_project_plugins(layout.pulumi_home, ENGINE_VERSION),
     }
     _write_yaml(layout.project / "Pulumi.yaml", project)
     for stack in STACKS:
