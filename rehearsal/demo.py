@@ -236,7 +236,8 @@ def _count(agent: Agent, tool: str, column: str, tenant: str) -> str:
         psycopg.sql.Identifier(column), psycopg.sql.Identifier(tool)
     )
     try:
-        rows = agent.postgres(tool).execute(query, (tenant,)).fetchall()
+        with agent.postgres(tool) as connection:
+            rows = connection.execute(query, (tenant,)).fetchall()
     except psycopg.errors.InsufficientPrivilege as error:
         raise RefusedError(str(error).splitlines()[0]) from error
     if not rows:
@@ -246,9 +247,8 @@ def _count(agent: Agent, tool: str, column: str, tenant: str) -> str:
 
 def _execute(agent: Agent, tool: str, statement: str, *values: str) -> str:
     """Run a statement and take it back."""
-    connection = agent.postgres(tool)
     try:
-        with connection.transaction(force_rollback=True):
+        with agent.postgres(tool) as connection, connection.transaction(force_rollback=True):
             cursor = connection.execute(statement.encode(), values)
             return f"{cursor.rowcount} row, taken back"
     except psycopg.errors.InsufficientPrivilege as error:

@@ -2,7 +2,8 @@
 
     with narrowgate.runtime.login(manifest, token) as agent:
         agent.aws("logs").client("logs").filter_log_events(logGroupName="/app/payments")
-        agent.postgres("incidents").execute("SELECT title FROM incidents")
+        with agent.postgres("incidents") as connection:
+            connection.execute("SELECT title FROM incidents")
 
 This room must not import components or compilers: an agent installs neither Pulumi nor a YAML reader.
 """
