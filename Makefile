@@ -41,7 +41,7 @@ bench: venv ## speed, as ratios within one run
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 docs: venv ## write the generated reference pages anew
-	$(BIN)/python -m pytest -q tests/golden tests/rules --update-golden
+	$(BIN)/python -m pytest -q tests/golden tests/rules/test_rule_pages.py tests/unit/test_cli_init.py --update-golden
 
 lock: venv ## pin all packages anew, with hashes
 	UV_NO_CONFIG=1 $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
