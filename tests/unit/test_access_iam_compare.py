@@ -188,3 +188,12 @@ def test_find_request_sees_through_a_question_mark_and_an_unrelated_deny() -> No
     ).exists
     never = policy(allow("iam:PassRole", "*", **when(StringEquals={"k": "a"}, StringNotLike={"k": "?"})))
     assert find_request(never, "iam:PassRole").exists is False
+
+
+def test_an_empty_string_beside_another_value_is_a_value() -> None:
+    old = policy(allow(Condition={"Null": {"aws:TagKeys": "true"}}))
+    new = policy(allow(Condition={"ForAnyValue:StringEquals": {"aws:TagKeys": [""]}}))
+    result = compare(old, new)
+    assert result.no_new_access is False
+    assert result.witness is not None
+    assert "" in result.witness.context["aws:TagKeys"]

@@ -161,8 +161,12 @@ class KeyClasses:
         samples = samples_of([(atom.operator, atom.values) for atom in self._atoms], fineness=self._fineness)
         elements: dict[int, _Class] = {}
         for text in samples:
+            # Alone, an empty string counts as no value where a qualifier asks for sets; beside another it is one.
+            values = ("", "") if text == "" and self._quantified else (text,)
+            if len(values) > 1 and not self._several:
+                continue
             bits = self._bits(text)
-            elements.setdefault(bits, _Class((text,), bits, bits))
+            elements.setdefault(bits, _Class(values, bits, bits))
         found = {(one.some, one.every): one for one in elements.values()}
         frontier = list(found.values())
         for _ in range(self._largest_set() - 1):
