@@ -74,6 +74,8 @@ def install(cache: Path, started: float) -> None:
         "UV_CACHE_DIR": str(cache / "uv"),
         "PIP_CACHE_DIR": str(cache / "pip"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        # pip asks `rustc` for its version, and rustup's would then write into the home folder
+        "RUSTUP_HOME": str(cache / "pip" / "rustup"),
         "UV_NO_CONFIG": "1",
         "UV_LINK_MODE": "copy",  # a cache that is cleaned later must not reach into the environment
         "UV_PYTHON_DOWNLOADS": "never",
