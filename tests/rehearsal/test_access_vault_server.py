@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import random
 import re
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import access_vault_oracle as asked
 import pytest
 
 from narrowgate.access import vault
 from narrowgate.access.vault.sudo import requires_sudo
-
-sys.path.append(str(Path(__file__).resolve().parent))
-import access_vault_oracle as asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 import random
 import re
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import access_vault_oracle as asked
 import pytest
 
 from narrowgate.access import vault
-
-sys.path.append(str(Path(__file__).resolve().parent))
-import access_vault_oracle as asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

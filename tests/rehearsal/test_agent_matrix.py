@@ -6,29 +6,20 @@ What is tried comes from the plan and from the seeded systems themselves, so a n
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from agent_plan import AWS, GATED, POSTGRES, TABLES, TENANTS, WORKFLOWS, find_requester, name_tool, table_grants
 from botocore.exceptions import ClientError
 from psycopg import sql
 
-from narrowgate.compile import compile_plan
-from narrowgate.declarations import load_environment, load_plan
-from narrowgate.plan import AccessPlan, Backend, FunctionGrant, TableGrant, ToolAccess
+from narrowgate.plan import FunctionGrant, ToolAccess
 from narrowgate.runtime import (
-    AccessRefusedError,
     Agent,
-    ExpiredError,
     GatedActionError,
-    LoginRefusedError,
-    NotDeclaredError,
-    RevokedError,
     login,
 )
-from rehearsal import idp
-from rehearsal.layout import CHECKOUT
 from rehearsal.postgres import SUPERUSER
 from rehearsal.seed.aws_data import BUCKET, DOCUMENTS, LOG_EVENTS
 
@@ -36,36 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rehearsal.live import LiveRehearsal
-
-STACKS = CHECKOUT / "stacks"
-PLAN: AccessPlan = load_plan(STACKS, load_environment(STACKS, "dev"))
-WORKFLOWS = [workflow.name for workflow in PLAN.workflows]
-TOOLS = [tool for workflow in PLAN.workflows for tool in workflow.tools]
-PATHS = {
-    (documents.access.workflow, documents.access.tool): documents.credential_path
-    for workflow in compile_plan(PLAN).workflows
-    for documents in workflow.tools
-}
-POSTGRES = [tool for tool in TOOLS if tool.backend is Backend.POSTGRES]
-TABLES = ("incidents", "tickets", "vendors")
-TENANTS = ("emea", "amer")
-GATED = [(tool, action.name) for tool in TOOLS for action in tool.gated]
-
-
-def name_tool(tool: ToolAccess) -> str:
-    return f"{tool.workflow}.{tool.tool}"
-
-
-def find_requester(workflow: str) -> str:
-    """Return a person of the directory who may ask this workflow."""
-    asked = PLAN.workflow(workflow)
-    assert asked is not None
-    return next(user for user, groups in idp.DIRECTORY.items() if set(groups) & set(asked.requesters))
-
-
-def table_grants(tool: ToolAccess, privilege: str) -> list[TableGrant]:
-    grants = [grant for action in tool.granted for grant in action.grants if isinstance(grant, TableGrant)]
-    return [grant for grant in grants if privilege in grant.privileges]
 
 
 @pytest.fixture(scope="module")
@@ -269,9 +230,6 @@ def refuse_aws(call: Any) -> None:  # noqa: ANN401 - as above
     expect_aws(call, allowed=False)
 
 
-AWS = [tool for tool in TOOLS if tool.backend is Backend.AWS]
-
-
 def declared_scope(tool: ToolAccess) -> str:
     return tool.scope
 
@@ -310,170 +268,3 @@ def test_a_session_neither_widens_nor_hands_on_itself(agents: Mapping[str, Agent
     refuse_aws(lambda: iam.put_role_policy(RoleName=role, PolicyName="more", PolicyDocument="{}"))
     own = f"arn:aws:iam::111111111111:role/narrowgate/dev/tool/{role}"
     refuse_aws(lambda: sts.assume_role(RoleArn=own, RoleSessionName=arn.split("/")[2]))
-
-
-# -- Vault
-
-
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_only_its_own_credential_paths_are_open(rehearsal: LiveRehearsal, workflow: str) -> None:
-    vault = rehearsal.vault(log_in(rehearsal, workflow))
-    for (owner, _tool), path in PATHS.items():
-        if path is not None and owner != workflow:
-            assert_forbidden(vault, "GET", path)
-            assert_forbidden(vault, "GET", path.replace(f"{owner}.", f"{owner}%2e"))
-    for path in (
-        "sys/auth",
-        "sys/mounts",
-        "sys/policies/acl?list=true",
-        "narrowgate-aws/config/root",
-        "identity/entity",
-    ):
-        assert_forbidden(vault, "GET", path)
-    for path in ("auth/token/create", "auth/token/create-orphan", "sys/capabilities-self", "sys/wrapping/wrap"):
-        assert_forbidden(vault, "POST", path)
-    vault.auth.token.revoke_self()
-
-
-@pytest.mark.parametrize(
-    "parameter",
-    [
-        "role_arn=arn:aws:iam::111111111111:role/narrowgate/dev/tool/other",
-        "role_session_name=somebody-else",
-        "ttl=12h",
-    ],
-)
-@pytest.mark.parametrize("tool", AWS, ids=name_tool)
-def test_vault_takes_no_session_of_the_agents_choice(
-    rehearsal: LiveRehearsal, tool: ToolAccess, parameter: str
-) -> None:
-    """An agent may read the path only; what it adds is refused, or changes neither role nor name nor longest time."""
-    vault = rehearsal.vault(log_in(rehearsal, tool.workflow))
-    path = PATHS[tool.workflow, tool.tool]
-    name, _, value = parameter.partition("=")
-    assert_forbidden(vault, "POST", path, json={name: value})
-    answer = vault.adapter.request("get", f"/v1/{path}?{parameter}", raise_exception=False)
-    content = answer if isinstance(answer, dict) else answer.json()
-    if content.get("data"):
-        assert "somebody-else" not in str(content["data"].get("arn", ""))
-        assert "/other" not in str(content["data"].get("arn", ""))
-        assert f"/{tool.workflow}.{tool.tool}@" in content["data"]["arn"]
-        assert content["lease_duration"] <= tool.max_ttl_seconds
-    vault.auth.token.revoke_self()
-
-
-def log_in(rehearsal: LiveRehearsal, workflow: str) -> str:
-    """Log in past the library, and return the token."""
-    body = {"role": "agent", "jwt": rehearsal.token(find_requester(workflow), workflow)}
-    answer = rehearsal.vault("").write_data(f"auth/agents/{workflow}/login", data=body)
-    return str(answer["auth"]["client_token"])
-
-
-def assert_forbidden(vault: Any, method: str, path: str | None, json: object = None) -> None:  # noqa: ANN401 - hvac is untyped
-    headers = {"X-Vault-Token": vault.token}
-    answer = vault.adapter.session.request(method, f"{vault.url}/v1/{path}", headers=headers, json=json, timeout=10)
-    assert answer.status_code in {403, 404, 405}, (path, answer.status_code)
-    assert not (answer.json() or {}).get("data") if answer.content else True
-
-
-# -- logins
-
-
-@pytest.mark.parametrize("user", sorted(idp.DIRECTORY))
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_only_requesters_may_ask(rehearsal: LiveRehearsal, workflow: str, user: str) -> None:
-    asked = PLAN.workflow(workflow)
-    assert asked is not None
-    token = rehearsal.token(user, workflow)
-    if set(idp.DIRECTORY[user]) & set(asked.requesters):
-        with login(rehearsal.manifest(workflow), token):
-            return
-    with pytest.raises(LoginRefusedError), login(rehearsal.manifest(workflow), token):
-        pass
-
-
-@pytest.mark.parametrize("other", WORKFLOWS)
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_an_agent_is_taken_for_no_other(rehearsal: LiveRehearsal, workflow: str, other: str) -> None:
-    if workflow == other:
-        return
-    user = find_requester(workflow)
-    subject = idp.look_up(user, idp.DIRECTORY[user], workflow)
-    tokens = {
-        "as it is": rehearsal.token(user, other, groups=idp.DIRECTORY[user]),
-        "for another audience": idp.sign_token(rehearsal.layout, subject, aud=idp.audience(other)),
-        "of another agent": idp.sign_token(rehearsal.layout, subject, act={"sub": f"agent:{other}"}),
-    }
-    for what, token in tokens.items():
-        with pytest.raises(LoginRefusedError), login(rehearsal.manifest(workflow), token):
-            pytest.fail(f"a token {what} logged in")
-
-
-CLAIMS: dict[str, dict[str, Any]] = {
-    "no agent": {"act": None},
-    "another issuer": {"iss": "https://idp.elsewhere.example"},
-    "no audience": {"aud": []},
-    "an environment beside": {"aud": "narrowgate:prod:incident-summarization"},
-    "no group": {"groups": []},
-    "a group that only begins so": {"groups": ["on-call-shadow"]},
-    "not yet": {"nbf": int(time.time()) + 3600},
-}
-
-
-@pytest.mark.parametrize("what", sorted(CLAIMS))
-def test_a_signed_token_with_wrong_claims_is_refused(rehearsal: LiveRehearsal, what: str) -> None:
-    workflow = "incident-summarization"
-    token = idp.sign_token(rehearsal.layout, idp.look_up("alice", None, workflow), **CLAIMS[what])
-    with pytest.raises(LoginRefusedError), login(rehearsal.manifest(workflow), token):
-        pass
-
-
-def test_an_expired_token_is_refused(rehearsal: LiveRehearsal) -> None:
-    token = rehearsal.token("alice", "incident-summarization", ttl_seconds=-60)
-    with pytest.raises(ExpiredError), login(rehearsal.manifest("incident-summarization"), token):
-        pass
-
-
-def test_a_revoked_login_is_over_with_all_it_fetched(rehearsal: LiveRehearsal) -> None:
-    workflow = "incident-summarization"
-    operator = rehearsal.vault()
-    before = set(operator.list("auth/token/accessors")["data"]["keys"])
-    with login(rehearsal.manifest(workflow), rehearsal.token("alice", workflow)) as agent:
-        connection = agent.postgres("incidents")
-        user = connection.info.user
-        (accessor,) = set(operator.list("auth/token/accessors")["data"]["keys"]) - before
-        operator.auth.token.revoke_accessor(accessor)
-        wait_until_gone(rehearsal, user)
-        with pytest.raises(psycopg.OperationalError):
-            connection.execute("SELECT 1")
-        with pytest.raises((RevokedError, AccessRefusedError)):
-            agent.credential("incidents")
-
-
-def test_the_end_of_the_block_ends_the_database_login(rehearsal: LiveRehearsal) -> None:
-    workflow = "ticket-drafting"
-    with login(rehearsal.manifest(workflow), rehearsal.token("sam", workflow)) as agent:
-        credential = agent.credential("tickets")
-        user, password = credential.values["username"], credential.values["password"]
-        connection = agent.postgres("tickets")
-        place = connection.info
-        host, port, database = place.host, place.port, place.dbname
-    wait_until_gone(rehearsal, user)
-    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(host=host, port=port, dbname=database, user=user, password=password, sslmode="disable")
-
-
-def test_tools_and_actions_that_are_not_declared_are_said_early(agents: Mapping[str, Agent]) -> None:
-    agent = agents["incident-summarization"]
-    with pytest.raises(NotDeclaredError, match="declares no tool 'vendors'"):
-        agent.postgres("vendors")
-    with pytest.raises(NotDeclaredError, match=r"may not incidents\.close"):
-        agent.postgres("incidents", action="close")
-
-
-def wait_until_gone(rehearsal: LiveRehearsal, user: str) -> None:
-    deadline = time.monotonic() + 30
-    with rehearsal.postgres() as connection:
-        while connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (user,)).rowcount:
-            assert time.monotonic() < deadline, f"{user} is still there"
-            time.sleep(0.1)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import access_vault_oracle as asked
 import jwt
 import pytest
 from cryptography import x509
@@ -16,9 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from narrowgate.compile import compile_plan
 from narrowgate.declarations import load_environment, load_plan
-
-sys.path.append(str(Path(__file__).resolve().parent))
-import access_vault_oracle as asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hvac
 import pytest
-
-sys.path.append(str(Path(__file__).resolve().parent))
 from engine_bench import ACCOUNT, TRUST, EngineBench, open_aws, open_vault
 
 if TYPE_CHECKING:

@@ -7,17 +7,14 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from engine_bench import VENV, EngineBench
 
 from rehearsal.pulumi_home import list_project_plugins
-
-sys.path.append(str(Path(__file__).resolve().parent))
-from engine_bench import VENV, EngineBench
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("engine-programs")]
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from engine_bench import ACCOUNT, EngineBench, Project, open_aws, open_vault
 
 from rehearsal.engine import ensure_aws_secrets_engine
-
-sys.path.append(str(Path(__file__).resolve().parent))
-from engine_bench import ACCOUNT, EngineBench, Project, open_aws, open_vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

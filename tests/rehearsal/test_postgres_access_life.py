@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -21,8 +19,6 @@ from narrowgate_pulumi.postgres_deploy import (
     observe_group,
     remove_group,
 )
-
-sys.path.append(str(Path(__file__).resolve().parent))
 from postgres_bench import DRAFT, GROUP, READ, Bench, clean, open_bench
 
 if TYPE_CHECKING:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from narrowgate_pulumi.postgres_deploy import deploy_group
+from postgres_bench import DRAFT, READ, Bench, clean, open_bench
 
 from rehearsal import postgres
-
-sys.path.append(str(Path(__file__).resolve().parent))
-from postgres_bench import DRAFT, READ, Bench, clean, open_bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

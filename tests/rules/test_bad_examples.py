@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from engine_runs import PROGRAMS, ROOT, Bench
 
 from rehearsal.engine import ensure_engine
 
-sys.path.append(str(Path(__file__).resolve().parent))
-from engine_runs import PROGRAMS, ROOT, Bench
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("rules-engine")]
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from published_escalations import PUBLISHED
 
 from narrowgate.rules import judge
 from narrowgate.rules.escalation_paths import PATHS, SOURCES
 from narrowgate.rules.facts import IamIdentity, IamManagedPolicy, IamPolicy
-
-sys.path.append(str(Path(__file__).resolve().parent))
-from published_escalations import PUBLISHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
