@@ -183,7 +183,7 @@ def test_ended_engine_leaves_no_process(bench: EngineBench, pack: Path, number: 
         while not _dynamic_provider_is_busy(engine.pid) and time.monotonic() < until:
             time.sleep(0.2)
         children = psutil.Process(engine.pid).children(recursive=True)
-        names = " ".join(" ".join(child.cmdline()) for child in children)
+        names = " ".join(map(_read_command, children))
         os.kill(engine.pid, number)
     for part in ("rehearsal.host", "runner.py", "pulumi.policy", "pulumi.dynamic"):
         assert part in names, "the test must see what it says is gone"
@@ -193,7 +193,15 @@ def test_ended_engine_leaves_no_process(bench: EngineBench, pack: Path, number: 
 
 def _dynamic_provider_is_busy(pid: int) -> bool:
     children = psutil.Process(pid).children(recursive=True)
-    return any("pulumi.dynamic" in child.cmdline() and child.num_threads() > 1 for child in children)
+    return any("pulumi.dynamic" in _read_command(child) and child.num_threads() > 1 for child in children)
+
+
+def _read_command(process: psutil.Process) -> str:
+    """Return a process's command line; short ones may end between being listed and being read."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie too
+        return ""
 
 
 def test_nothing_lies_in_the_users_home(bench: EngineBench) -> None:
