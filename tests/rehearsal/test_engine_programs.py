@@ -19,6 +19,8 @@ from rehearsal.pulumi_home import list_project_plugins
 pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("engine-programs")]
 
 GONE_SECONDS = 15.0
+# Longer than the engine takes to end and its plugins to follow; it may wait for a resource when it is asked to end.
+BUSY_SECONDS = 60
 PACK = """
 import sys
 import pulumi
@@ -174,7 +176,7 @@ def test_dynamic_resource_runs(bench: EngineBench) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_ended_engine_leaves_no_process(bench: EngineBench, pack: Path, number: signal.Signals) -> None:
-    project = bench.project(f"p-killed-{number.name.lower()}", DYNAMIC.format(seconds=300))
+    project = bench.project(f"p-killed-{number.name.lower()}", DYNAMIC.format(seconds=BUSY_SECONDS))
     command, environment = project.command("up", "--yes", "--skip-preview", "--policy-pack", str(pack))
     with subprocess.Popen(
         command, env=environment, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
