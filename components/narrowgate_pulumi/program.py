@@ -16,6 +16,7 @@ import pulumi_vault as vault
 from ruamel.yaml import YAML
 
 from narrowgate.declarations import DeclarationErrors
+from narrowgate.declarations.shards import WHOLE
 from narrowgate.errors import NarrowgateError
 from narrowgate_pulumi.environment import Environment
 from narrowgate_pulumi.passwords import look_up_password
@@ -24,6 +25,7 @@ from narrowgate_pulumi.workflow import AgentWorkflow
 if TYPE_CHECKING:
     from narrowgate import plan
     from narrowgate.compile.documents import FoundationDocuments, PlanDocuments
+    from narrowgate.declarations import Shard
 
 PASSWORD_FILE_VARIABLE = "NARROWGATE_BROKER_PASSFILE"  # noqa: S105 - the name of a variable
 
@@ -89,11 +91,12 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
     pulumi.export("connections", built.connections)
 
 
-def deploy_workflows(documents: PlanDocuments) -> None:
-    """Build every workflow of one environment and export their manifests; the deployer runs this stack, daily."""
+def deploy_workflows(documents: PlanDocuments, shard: Shard = WHOLE) -> None:
+    """Build the workflows of one shard of an environment and export their manifests; the deployer runs it, daily."""
     opts = pulumi.ResourceOptions(providers=choose_providers(documents.environment))
     built = {
         workflow.access.name: AgentWorkflow(workflow.access.name, {"documents": workflow}, opts=opts)
         for workflow in documents.workflows
+        if shard.holds(workflow.access.name)
     }
     pulumi.export("manifests", {name: workflow.manifest for name, workflow in built.items()})

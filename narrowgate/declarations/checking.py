@@ -14,6 +14,7 @@ from narrowgate.declarations.durations import format_duration
 from narrowgate.declarations.environments import CONFIG_PATH, EnvironmentSource, find_environments, read_environment
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors, suggest
 from narrowgate.declarations.planning import Declarations, read_declarations
+from narrowgate.declarations.shards import find_shard_mistakes
 from narrowgate.declarations.workflow_planning import find_binding_mistakes
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def check_stacks(stacks_dir: Path, environments: Sequence[str] | None = None) ->
             errors += error.errors
         except CompileError as error:
             errors.append(_place(error, declarations))
+    for source in sources:
+        errors += find_shard_mistakes(stacks_dir, source.environment.name)
     errors += find_shared(sources)
     if environments is None:
         errors += _check_environments(declarations, [source.environment.name for source in sources])

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from narrowgate.compile.backends import BACKENDS
 from narrowgate.declarations.environments import CONFIG_KEY
 from narrowgate.declarations.models import EnvironmentDeclaration, ToolDeclaration, WorkflowDeclaration
+from narrowgate.declarations.shards import FOUNDATION, SHARD_KEY, STACK_KEY
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -58,7 +59,14 @@ def _stack_schema() -> dict[str, Any]:
     schema = _model_schema(EnvironmentDeclaration)
     definitions = {**schema.pop("$defs"), "EnvironmentDeclaration": schema}
     environment = {"anyOf": [{"$ref": _DEFINITIONS.format(model="EnvironmentDeclaration")}, {"type": "string"}]}
-    config = {"properties": {CONFIG_KEY: environment}, "required": [CONFIG_KEY], "type": "object"}
+    shard = {
+        "description": "Which part of the environment's workflows the stack deploys.",
+        "pattern": "^[1-9][0-9]{0,2}/[1-9][0-9]{0,2}$",
+        "type": "string",
+    }
+    kind = {"const": FOUNDATION, "description": "Whether the stack is the environment's foundation."}
+    properties = {CONFIG_KEY: environment, SHARD_KEY: shard, STACK_KEY: kind}
+    config = {"properties": properties, "required": [CONFIG_KEY], "type": "object"}
     return {
         "$defs": definitions,
         "$schema": DIALECT,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from narrowgate.compile.documents import PlanDocuments
+    from narrowgate.declarations import Shard
 
 
 @pytest.fixture
@@ -21,8 +22,8 @@ def deploy(stacks: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[s
     """Return a function that runs the program of the copied stacks: the workflows that it would deploy."""
     deployed: list[str] = []
 
-    def record(documents: PlanDocuments) -> None:
-        deployed.extend(workflow.access.name for workflow in documents.workflows)
+    def record(documents: PlanDocuments, shard: Shard) -> None:
+        deployed.extend(workflow.access.name for workflow in documents.workflows if shard.holds(workflow.access.name))
 
     monkeypatch.setattr(narrowgate_pulumi, "deploy_workflows", record)
     monkeypatch.setattr(narrowgate_pulumi, "find_stack_config_dir", lambda: stacks)
