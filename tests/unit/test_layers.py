@@ -27,6 +27,10 @@ FORBIDDEN = {
     "narrowgate.compile": DEPLOY | CLIENTS | OUTSIDE,
     "narrowgate.access": DEPLOY | CLIENTS | OUTSIDE,
     "narrowgate.rules": DEPLOY | CLIENTS | OUTSIDE,
+    "narrowgate.audit.ledger": DEPLOY
+    | CLIENTS
+    | OUTSIDE
+    | {"cryptography", "pydantic", "ruamel", "structlog", "typer"},
     "narrowgate.runtime": DEPLOY | OUTSIDE | {"narrowgate.compile", "narrowgate.declarations", "narrowgate.rules"},
     "narrowgate.cli": DEPLOY | OUTSIDE,
     "narrowgate_policies": OUTSIDE | {"narrowgate_pulumi"},
@@ -119,6 +123,7 @@ CHOSEN = {
     "boto3",
     "botocore",
     "click",
+    "cryptography",
     "google",
     "grpc",
     "hcl2",
