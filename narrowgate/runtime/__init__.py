@@ -8,7 +8,8 @@
 This room must not import components or compilers: an agent installs neither Pulumi nor a YAML reader.
 """
 
-from narrowgate.runtime.agent import Agent, Credential, login
+from narrowgate.runtime.agent import Agent, login
+from narrowgate.runtime.credential import Bearer, Certificate, Credential, Secret
 from narrowgate.runtime.errors import (
     AccessRefusedError,
     AgentError,
@@ -28,6 +29,8 @@ __all__ = [
     "AccessRefusedError",
     "Agent",
     "AgentError",
+    "Bearer",
+    "Certificate",
     "Credential",
     "ExpiredError",
     "GatedActionError",
@@ -36,6 +39,7 @@ __all__ = [
     "ManifestError",
     "NotDeclaredError",
     "RevokedError",
+    "Secret",
     "ToolUnavailableError",
     "VaultSealedError",
     "VaultUnavailableError",

@@ -6,45 +6,47 @@ Nothing here decides what is allowed: it asks Vault, and says early and in plain
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
+from narrowgate.runtime import clock
+from narrowgate.runtime.credential import (
+    Bearer,
+    Certificate,
+    Credential,
+    Secret,
+    make_bearer,
+    make_certificate,
+    make_secret,
+    read_lifetime,
+)
 from narrowgate.runtime.errors import GatedActionError, NotDeclaredError, ToolUnavailableError
+from narrowgate.runtime.holding import Holder, Issue, SingleFlight
 from narrowgate.runtime.log import keep_standard_output_free
 from narrowgate.runtime.manifest import Manifest, ManifestTool, read_manifest
 from narrowgate.runtime.session import Login, TokenSource
 from narrowgate.runtime.vault import VaultConnection, ca_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     import boto3
     import psycopg
+    from botocore.credentials import ReadOnlyCredentials
 
-# A PostgreSQL login is used for new connections until less than this share of its life is left.
-REUSE_SHARE = 3
+    from narrowgate.runtime.aws import VaultCredentials
 
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """One short-lived credential as Vault issued it. `values` never shows in a repr."""
-
-    tool: str
-    lease_id: str
-    ttl_seconds: int
-    issued_at: float  # by time.monotonic()
-    values: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def seconds_left(self) -> float:
-        """Return how long it still serves, below zero when it is over."""
-        return self.issued_at + self.ttl_seconds - time.monotonic()
+# What a tool's credential becomes in the agent's hands.
+MAKERS: Final[Mapping[str, Callable[[ManifestTool, Credential], Any]]] = {
+    "bearer": make_bearer,
+    "kv": make_secret,
+    "pki": make_certificate,
+}
+METHODS: Final = {"kv": "secret", "pki": "certificate"}
 
 
 class Agent:
@@ -53,8 +55,9 @@ class Agent:
     def __init__(self, manifest: Manifest, login_: Login) -> None:
         self.manifest = manifest
         self._login = login_
-        self._lock = threading.Lock()
-        self._logins: dict[str, Credential] = {}
+        self._flights: dict[str, SingleFlight[Any]] = {}
+        self._holders: dict[str, Holder[Any]] = {}
+        self._aws: dict[str, VaultCredentials] = {}
         self._connections: weakref.WeakSet[psycopg.Connection] = weakref.WeakSet()
 
     def __repr__(self) -> str:
@@ -66,28 +69,32 @@ class Agent:
 
         With `action`, say early that this action is not declared or is gated. Raises as `credential` does.
         """
-        from narrowgate.runtime.aws import open_session  # boto3 takes 300 ms, and not every agent needs it
+        # boto3 takes 300 ms, and not every agent needs it
+        from narrowgate.runtime.aws import open_session
 
         declared = self._find(tool, action, backend="aws")
-        first = self.credential(tool)
-        issued: list[Credential] = [first]
-
-        def fetch() -> Mapping[str, str]:
-            credential = issued.pop() if issued else self.credential(tool)
-            ends = datetime.now(UTC) + timedelta(seconds=credential.seconds_left)
-            return {
-                "access_key": credential.values["access_key"],
-                "secret_key": credential.values["secret_key"],
-                "token": credential.values["security_token"],
-                "expiry_time": ends.isoformat(),
-            }
-
+        self._login.check()
+        source: VaultCredentials = self._flights.setdefault(tool, SingleFlight()).run(lambda: self._open_aws(tool))
         return open_session(
-            fetch,
-            region=declared.text("region"),
-            endpoint_url=declared.connection.get("endpoint_url"),
-            ttl_seconds=first.ttl_seconds,
+            source, region=declared.text("region"), endpoint_url=declared.connection.get("endpoint_url")
         )
+
+    def export_aws(self, tool: str) -> tuple[ReadOnlyCredentials, datetime]:
+        """Return the keys of `tool` as they are now, for clients other than boto3, and when they end by this clock.
+
+        Raises as `credential` does.
+        """
+        self._find(tool, None, backend="aws")
+        self._login.check()
+        source: VaultCredentials = self._flights.setdefault(tool, SingleFlight()).run(lambda: self._open_aws(tool))
+        return source.export()
+
+    def _open_aws(self, tool: str) -> VaultCredentials:
+        from narrowgate.runtime.aws import open_credentials
+
+        if tool not in self._aws:
+            self._aws[tool] = open_credentials(lambda: self.credential(tool))
+        return self._aws[tool]
 
     def postgres(self, tool: str, *, action: str | None = None) -> psycopg.Connection:
         """Return an open psycopg connection that can do what `tool` allows this workflow.
@@ -95,25 +102,53 @@ class Agent:
         It lives at most as long as its login (the tool's TTL): then the server ends it, and a new call gives a new one.
         All that are open are closed when the agent's `with` block ends. Raises as `credential` does.
         """
-        from narrowgate.runtime.postgres import open_connection  # as above
+        from narrowgate.runtime.postgres import DatabaseLoginRefusedError, open_connection  # as above
 
+        declared, login_ = self.database_login(tool, action=action)
+        try:
+            connection = open_connection(declared, login_, self.manifest.workflow)
+        except DatabaseLoginRefusedError:  # somebody revoked it: one more try, with a new one
+            declared, login_ = self.database_login(tool, rejected=login_)
+            connection = open_connection(declared, login_, self.manifest.workflow)
+        self._connections.add(connection)
+        return connection
+
+    def database_login(
+        self, tool: str, *, action: str | None = None, rejected: Credential | None = None
+    ) -> tuple[ManifestTool, Credential]:
+        """Return a PostgreSQL tool with its login, for drivers of one's own; never the one that a server `rejected`.
+
+        Raises as `credential` does.
+        """
         declared = self._find(tool, action, backend="postgres")
-        for fresh in (False, True):
-            credential = self._login_for(tool, fresh=fresh)
-            try:
-                connection = open_connection(
-                    declared,
-                    user=str(credential.values["username"]),
-                    password=str(credential.values["password"]),
-                    application=f"narrowgate {self.manifest.workflow}",
-                )
-            except ToolUnavailableError:
-                if fresh or credential.seconds_left > credential.ttl_seconds - 1:
-                    raise
-                continue  # an older login may have been revoked: one more try, with a new one
-            self._connections.add(connection)
-            return connection
-        raise AssertionError("the second try returns or raises")  # pragma: no cover
+        held: Credential = self._holder(declared).get(self._login.check(), rejected=rejected)
+        return declared, held
+
+    def bearer(self, tool: str, *, action: str | None = None) -> Bearer:
+        """Return the token with which `tool` knows this workflow; ask for it with every request, it is renewed in time.
+
+        Raises as `credential` does.
+        """
+        held: Bearer = self._holder(self._find(tool, action, backend="bearer")).get(self._login.check())
+        return held
+
+    def secret(self, tool: str, *, action: str | None = None) -> Secret:
+        """Return the secret of `tool` as it is in Vault now, or was a minute ago. Raises as `credential` does."""
+        held: Secret = self._holder(self._find(tool, action, backend="kv")).get(self._login.check())
+        return held
+
+    def certificate(self, tool: str, *, action: str | None = None) -> Certificate:
+        """Return the client certificate by which `tool` knows this workflow; it is replaced before it ends.
+
+        Raises as `credential` does.
+        """
+        held: Certificate = self._holder(self._find(tool, action, backend="pki")).get(self._login.check())
+        return held
+
+    def peek(self, tool: str) -> Any | None:  # noqa: ANN401 - what `bearer`, `secret` or `certificate` would return
+        """Return what is held for `tool` and need not be renewed yet, or None; never waits, never asks Vault."""
+        holder = self._holders.get(tool)
+        return holder.peek(self._login.check_now()) if holder is not None else None
 
     def credential(self, tool: str, *, action: str | None = None) -> Credential:
         """Return a new credential of `tool` as Vault issues it, for clients that are neither boto3 nor psycopg.
@@ -125,33 +160,50 @@ class Agent:
             AccessRefusedError, ToolUnavailableError, VaultSealedError, VaultUnavailableError: as Vault says.
 
         """
-        path = self._find(tool, action).path
-        asked_at = time.monotonic()
-        answer = self._login.read(str(path))
-        data = answer.get("data")
-        if not isinstance(data, Mapping):
-            raise ToolUnavailableError(f"Vault answered {path} without data.")
-        return Credential(
-            tool=tool,
-            lease_id=str(answer.get("lease_id") or ""),
-            ttl_seconds=int(answer.get("lease_duration") or 0),
-            issued_at=asked_at,
-            values=data,
-        )
+        credential: Credential = self._issue(self._find(tool, action)).value
+        return credential
 
-    def close(self) -> None:
-        """Close the open connections, then revoke the login and so every lease. Called by the `with` block's end."""
+    def find_tool(self, tool: str) -> ManifestTool:
+        """Return what the manifest says of `tool`; raise NotDeclaredError or GatedActionError where it rules it out."""
+        return self._find(tool, None)
+
+    def keep(self) -> None:
+        """Renew the login if it is due, for whoever holds credentials but seldom asks. Raises as `credential` does."""
+        self._login.check()
+
+    def close(self, *, revoke: bool = True) -> None:
+        """Close the open connections, then revoke the login and so every lease. Called by the `with` block's end.
+
+        Without `revoke`, what was issued lives on until its own time is over: for what outlives this process.
+        """
         for connection in list(self._connections):
             connection.close()
-        self._logins.clear()
-        self._login.close()
+        self._holders.clear()
+        self._login.close(revoke=revoke)
 
-    def _login_for(self, tool: str, *, fresh: bool) -> Credential:
-        with self._lock:
-            held = self._logins.get(tool)
-            if fresh or held is None or held.seconds_left < held.ttl_seconds / REUSE_SHARE:
-                held = self._logins[tool] = self.credential(tool)
-            return held
+    def _holder(self, tool: ManifestTool) -> Holder[Any]:
+        holder = self._holders.get(tool.name)
+        if holder is None:
+            follows = tool.backend == "postgres"
+            holder = Holder(tool.name, lambda: self._make(tool), follows_login=follows)
+            holder = self._holders.setdefault(tool.name, holder)
+        return holder
+
+    def _make(self, tool: ManifestTool) -> Issue[Any]:
+        issue = self._issue(tool)
+        make = MAKERS.get(tool.backend)
+        return replace(issue, value=make(tool, issue.value)) if make else issue
+
+    def _issue(self, tool: ManifestTool) -> Issue[Any]:
+        """Ask Vault for a new credential of `tool`."""
+        asked_at = clock.read()
+        answer, generation = self._login.fetch(str(tool.path), tool.request)
+        data = answer.get("data")
+        if not isinstance(data, Mapping):
+            raise ToolUnavailableError(f"Vault answered {tool.path} without data.")
+        ttl_seconds = read_lifetime(tool, answer)
+        lease_id = str(answer.get("lease_id") or "")
+        return Issue(Credential(tool.name, lease_id, ttl_seconds, asked_at, data), asked_at, ttl_seconds, generation)
 
     def _find(self, tool: str, action: str | None, *, backend: str | None = None) -> ManifestTool:
         """Return the declared tool, or raise what rules it out."""
@@ -169,7 +221,7 @@ class Agent:
         if backend is not None and declared.backend != backend:
             raise NotDeclaredError(
                 f"The tool {tool} is behind {declared.backend}, not {backend}.",
-                hint=f"Call agent.{declared.backend}({tool!r}), or agent.credential({tool!r}).",
+                hint=f"Call agent.{METHODS.get(declared.backend, declared.backend)}({tool!r}).",
             )
         return declared
 

@@ -33,13 +33,17 @@ class ManifestAction:
 
 @dataclass(frozen=True, slots=True)
 class ManifestTool:
-    """One tool: where its credentials are read (`path`, None where every action is gated) and how they are used."""
+    """One tool: where its credentials are read (`path`, None where every action is gated) and how they are used.
+
+    Where there is a `request`, credentials are had by writing it to the path, not by reading.
+    """
 
     name: str
     backend: str
     path: str | None
     actions: Mapping[str, ManifestAction]
     connection: Mapping[str, Any]
+    request: Mapping[str, Any] | None = None
 
     def text(self, name: str) -> str:
         """Return a part of `connection` that must be there; raise ManifestError where it is not."""
@@ -130,4 +134,5 @@ def _parse_tool(name: str, tool: Mapping[str, Any]) -> ManifestTool:
         path=tool.get("path"),
         actions=MappingProxyType(actions),
         connection=MappingProxyType(dict(tool.get("connection") or {})),
+        request=MappingProxyType(dict(tool["request"])) if tool.get("request") else None,
     )

@@ -6,13 +6,14 @@ Every parameter is set, so that libpq's environment (PGHOST, PGPASSWORD, PGSERVI
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from narrowgate.runtime.errors import AgentError, ToolUnavailableError, redact
 
 if TYPE_CHECKING:
     import psycopg
 
+    from narrowgate.runtime.credential import Credential
     from narrowgate.runtime.manifest import ManifestTool
 
 CONNECT_SECONDS = 5
@@ -26,36 +27,73 @@ class MissingDriverError(AgentError):
     hint = "Install narrowgate[postgres]."
 
 
-def open_connection(tool: ManifestTool, *, user: str, password: str, application: str) -> psycopg.Connection:
+class DatabaseLoginRefusedError(ToolUnavailableError):
+    """The server was reached and did not take the login: it was revoked, or its time is over."""
+
+    code = "database-login-refused"
+
+
+def open_connection(tool: ManifestTool, login: Credential, workflow: str) -> psycopg.Connection:
     """Return an open connection to the database behind `tool`.
 
     TLS must verify the server by the system's CAs (`verify-full`) unless the manifest's `sslmode` says otherwise.
 
     Raises:
-        ToolUnavailableError: the server cannot be reached, or does not take the login.
+        DatabaseLoginRefusedError: the server does not take the login.
+        ToolUnavailableError: the server cannot be reached.
         MissingDriverError: psycopg is not installed.
 
     """
+    driver = _load_driver()
+    parameters = connection_parameters(tool, login, workflow)
+    try:
+        connection: psycopg.Connection = driver.connect(**parameters)
+    except driver.Error as error:
+        raise _explain(error, parameters) from None
+    return connection
+
+
+async def open_async_connection(tool: ManifestTool, login: Credential, workflow: str) -> psycopg.AsyncConnection:
+    """Return an open asyncio connection; the rest is as `open_connection` says."""
+    driver = _load_driver()
+    parameters = connection_parameters(tool, login, workflow)
+    try:
+        connection: psycopg.AsyncConnection = await driver.AsyncConnection.connect(**parameters)
+    except driver.Error as error:
+        raise _explain(error, parameters) from None
+    return connection
+
+
+def connection_parameters(tool: ManifestTool, login: Credential, workflow: str) -> dict[str, Any]:
+    """Return libpq's parameters by name; what the manifest does not say is set too, so that no variable decides it."""
+    mode = tool.connection.get("sslmode") or "verify-full"
+    return {
+        "host": tool.text("host"),
+        "port": int(tool.text("port")),
+        "dbname": tool.text("database"),
+        "user": login.text("username"),
+        "password": login.text("password"),
+        "sslmode": mode,
+        "sslrootcert": "system" if mode == "verify-full" else "",
+        "application_name": f"narrowgate {workflow}",
+        "connect_timeout": CONNECT_SECONDS,
+        "keepalives_idle": KEEPALIVE_SECONDS,
+        "options": "",
+    }
+
+
+def _load_driver() -> Any:  # noqa: ANN401 - a module
     try:
         import psycopg
     except ImportError:
         raise MissingDriverError("psycopg is not installed, and this tool is a PostgreSQL database.") from None
-    host, port, database = tool.text("host"), int(tool.text("port")), tool.text("database")
-    mode = tool.connection.get("sslmode") or "verify-full"
-    try:
-        return psycopg.connect(
-            host=host,
-            port=port,
-            dbname=database,
-            user=user,
-            password=password,
-            sslmode=mode,
-            sslrootcert="system" if mode == "verify-full" else "",
-            application_name=application,
-            connect_timeout=CONNECT_SECONDS,
-            keepalives_idle=KEEPALIVE_SECONDS,
-            options="",
-        )
-    except psycopg.Error as error:
-        reason = redact(" ".join(str(error).split()), (password, user))
-        raise ToolUnavailableError(f"PostgreSQL {database} at {host}:{port} took no connection: {reason}") from None
+    return psycopg
+
+
+def _explain(error: psycopg.Error, parameters: dict[str, Any]) -> ToolUnavailableError:
+    """Return what the driver's error means; a server that asked for the password was reached."""
+    reason = redact(" ".join(str(error).split()), (parameters["password"], parameters["user"]))
+    place = f"{parameters['dbname']} at {parameters['host']}:{parameters['port']}"
+    asked = error.pgconn is not None and error.pgconn.used_password
+    kind = DatabaseLoginRefusedError if asked else ToolUnavailableError
+    return kind(f"PostgreSQL {place} took no connection: {reason}")

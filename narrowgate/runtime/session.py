@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from narrowgate.runtime import clock
 from narrowgate.runtime.errors import (
     AccessRefusedError,
     AgentError,
@@ -20,6 +21,7 @@ from narrowgate.runtime.errors import (
     LoginRefusedError,
     RevokedError,
 )
+from narrowgate.runtime.holding import SingleFlight, renewal_seconds
 from narrowgate.runtime.log import logger
 
 if TYPE_CHECKING:
@@ -29,24 +31,31 @@ if TYPE_CHECKING:
     from narrowgate.runtime.vault import VaultConnection
 
 TOKEN_FILE_VARIABLE = "NARROWGATE_TOKEN_FILE"  # noqa: S105 - the name of a variable
-# A token is renewed once less than this share of its life is left.
-RENEW_SHARE = 3
-
+# A renewal that gives less has met the login's longest life.
+SMALLEST_GAIN_SECONDS = 1.0
+# Newer than every login: nothing that is held belongs to it.
+NO_LOGIN = sys.maxsize
 TokenSource = str | Callable[[], str] | None
 
 
 class Login:
-    """One agent's login at its workflow's own auth mount. Several threads may use it; its repr holds no secret."""
+    """One agent's login at its workflow's own auth mount. Several threads may use it; its repr holds no secret.
+
+    Where the identity provider's token can be had again (a callable, a file), a login that is over or was revoked is
+    followed by another, once for each request: if Vault refuses that, somebody has stopped this agent.
+    """
 
     def __init__(self, connection: VaultConnection, manifest: Manifest, source: TokenSource) -> None:
         self._connection = connection
         self._manifest = manifest
         self._source = source
-        self._lock = threading.RLock()
-        self._ttl_seconds = 0.0
+        self._flight: SingleFlight[None] = SingleFlight()
+        self._lock = threading.Lock()
+        self._generation = 0
+        self._renew_at = 0.0
         self._deadline = 0.0
         self._renewable = False
-        self._superseded: list[str] = []
+        self._superseded: list[tuple[str, float]] = []
         self._closed = False
 
     def __repr__(self) -> str:
@@ -58,44 +67,73 @@ class Login:
 
         Raises:
             LoginRefusedError: there is no token, or Vault does not take it.
-            ExpiredError: the identity provider's token is over.
+            ExpiredError: the identity provider's token is over, or the agent has logged out.
             VaultSealedError, VaultUnavailableError: Vault cannot answer.
 
         """
+        jwt = _read_token(self._source)
+        asked_at = clock.read()
+        auth = self._connection.login(
+            self._manifest.auth_mount, role=self._manifest.auth_role, jwt=jwt, refuse=self._refuse
+        )
         with self._lock:
-            jwt = _read_token(self._source)
-            auth = self._connection.login(
-                self._manifest.auth_mount, role=self._manifest.auth_role, jwt=jwt, refuse=self._refuse
-            )
-            if self._connection.token:
-                self._superseded.append(self._connection.token)
+            before = self._connection.token
+            self._superseded = [(token, ends) for token, ends in self._superseded if ends > asked_at]
+            if before and self._deadline:
+                self._superseded.append((before, self._deadline))
             self._connection.token = str(auth["client_token"])
-            self._note(auth)
+            self._generation += 1
+            self._note(auth, asked_at)
+            if not self._closed:
+                return
+        self.close()  # it was closed meanwhile: nobody else would revoke this token
+        raise _closed()
 
-    def read(self, path: str) -> Mapping[str, Any]:
-        """Read `path` with a token that is fresh enough.
+    def check_now(self) -> int:
+        """Return the number of the login in use, or a number above all where it must be renewed first; never waits."""
+        return NO_LOGIN if self._closed or clock.read() >= self._deadline else self._generation
+
+    def check(self) -> int:
+        """Return the number of the login in use, renewed before where it is due; a new number is a new login.
 
         Raises:
             ExpiredError: the login is over and cannot be had again, or the agent has logged out.
-            RevokedError, AccessRefusedError: Vault refuses.
+            LoginRefusedError, VaultSealedError, VaultUnavailableError: a new login is needed, and does not succeed.
+
+        """
+        if self._closed:
+            raise _closed()
+        now = clock.read()
+        if now >= self._renew_at and (now >= self._deadline or not self._flight.busy):
+            self._flight.run(self._freshen)
+        return self._generation
+
+    def fetch(self, path: str, body: Mapping[str, Any] | None = None) -> tuple[Mapping[str, Any], int]:
+        """Return Vault's answer to a read of `path`, or to a write of `body`, and the number of the login that asked.
+
+        Raises:
+            ExpiredError: the login is over and cannot be had again, or the agent has logged out.
+            RevokedError: somebody ended the login, and no new one can be had.
+            AccessRefusedError: Vault refuses the path to this login.
             ToolUnavailableError, VaultSealedError, VaultUnavailableError: Vault cannot answer.
 
         """
-        with self._lock:
-            if self._closed:
-                raise ExpiredError("This agent has logged out.", hint="Use it inside its `with` block.")
-            self._freshen()
+        generation = self.check()
         try:
-            return self._read(path)
+            return self._ask(path, body), generation
         except RevokedError:
-            if time.monotonic() >= self._deadline:
-                raise ExpiredError("This agent's login is over.") from None
-            raise
+            if isinstance(self._source, str):  # the same text is the same login
+                if clock.read() >= self._deadline:
+                    raise ExpiredError("This agent's login is over.") from None
+                raise
+        self._flight.run(lambda: self._log_in_again(generation))
+        generation = self._generation
+        return self._ask(path, body), generation
 
-    def _read(self, path: str) -> Mapping[str, Any]:
-        """Read `path`; OpenBao says the same of a dead token as of a refused path, so ask about the token."""
+    def _ask(self, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Ask Vault; OpenBao says the same of a dead token as of a refused path, so ask about the token."""
         try:
-            return self._connection.read(path)
+            return self._connection.read(path) if body is None else self._connection.write(path, body)
         except AccessRefusedError:
             try:
                 self._connection.read("auth/token/lookup-self")
@@ -103,47 +141,73 @@ class Login:
                 raise RevokedError("Vault does not know this agent's token any more.") from None
             raise
 
-    def close(self) -> None:
-        """Revoke the token, and with it every lease that this agent holds; what fails is logged and left to expire."""
+    def close(self, *, revoke: bool = True) -> None:
+        """Revoke the token, and with it every lease that this agent holds; what fails is logged and left to expire.
+
+        Without `revoke`, forget the token and leave all that it made to its own end.
+        """
         with self._lock:
             self._closed = True
-            for token in (*self._superseded, self._connection.token):
-                if not token:
-                    continue
+            tokens = [token for token, _ in self._superseded] + [self._connection.token]
+            self._superseded.clear()
+            for token in tokens if revoke else ():
                 self._connection.token = token
                 try:
-                    self._connection.revoke_self()
+                    if token:
+                        self._connection.revoke_self()
                 except (RevokedError, ExpiredError, AccessRefusedError):
                     continue  # it is gone already
                 except AgentError as error:
                     logger.warning("agent.revoke-failed", workflow=self._manifest.workflow, code=error.code)
-            self._superseded.clear()
             self._connection.close()
 
     def _freshen(self) -> None:
-        """Renew the token when it is about to end, or log in again when its whole time is over (under the lock)."""
-        left = self._deadline - time.monotonic()
-        if left > self._ttl_seconds / RENEW_SHARE:
-            return
-        if left > 0 and self._renewable:
+        """Renew the token, or log in again where that does not give it more time."""
+        now = clock.read()
+        if now < self._renew_at:
+            return  # another thread was faster
+        if now < self._deadline and self._renewable:
+            before = self._deadline
             with contextlib.suppress(AccessRefusedError, RevokedError):
-                self._note(self._connection.renew_self())
-                if self._deadline - time.monotonic() > left:
+                self._note(self._connection.renew_self(), now)
+                if self._deadline > before + SMALLEST_GAIN_SECONDS:
                     return
-        if left > 0 and isinstance(self._source, str):
-            return  # the same text would give the same login; what is left of this one still serves
+        if now < self._deadline and isinstance(self._source, str):
+            self._renew_at = self._deadline  # the same text would give the same login: what is left of it still serves
+            return
         self.open()
 
-    def _note(self, auth: Mapping[str, Any]) -> None:
-        self._ttl_seconds = float(auth.get("lease_duration") or 0)
-        self._deadline = time.monotonic() + self._ttl_seconds
+    def _log_in_again(self, generation: int) -> None:
+        """Replace the login number `generation`, which Vault does not know any more."""
+        if self._generation != generation:
+            return  # another thread was faster
+        self._generation += 1  # what is held of the old one is over, also where no new one can be had
+        self._renew_at = self._deadline = 0.0
+        try:
+            self.open()
+        except LoginRefusedError as error:
+            raise RevokedError(f"Vault ended this agent's login and takes no new one: {error}") from None
+
+    def _note(self, auth: Mapping[str, Any], asked_at: float) -> None:
+        ttl_seconds = float(auth.get("lease_duration") or 0)
+        self._deadline = asked_at + ttl_seconds
+        self._renew_at = asked_at + renewal_seconds(ttl_seconds)
         self._renewable = bool(auth.get("renewable"))
 
     def _refuse(self, words: str) -> AgentError:
         workflow = self._manifest.workflow
+        if "not yet" in words or "used before" in words or "in the future" in words:
+            return LoginRefusedError(
+                f"Vault refused the login of {workflow}: {words}",
+                hint="The identity provider's clock is ahead of Vault's: mend the clock that is wrong.",
+            )
         if "expired" in words:
             return ExpiredError(f"Vault refused the login of {workflow}: the identity provider's token has expired.")
         return LoginRefusedError(f"Vault refused the login of {workflow}: {words}")
+
+
+def _closed() -> ExpiredError:
+    return ExpiredError("This agent has logged out.", hint="Use it inside its `with` block.")
 
 
 def _read_token(source: TokenSource) -> str:

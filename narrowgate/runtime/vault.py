@@ -36,6 +36,8 @@ ATTEMPTS = 4
 RETRY_SECONDS = 8.0
 REDIRECTS = 3  # first digit of the status
 SERVER_ERRORS = 500
+# Vault limits the rate, or has not yet seen a write of its own: neither refuses anything.
+PASSING = (requests.codes.too_many_requests, requests.codes.precondition_failed)
 
 Refuse = Callable[[str], AgentError]
 
@@ -117,6 +119,10 @@ class VaultConnection:
         """
         return self._send("get", path)
 
+    def write(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Write `body` to `path` with the agent's token and return the whole answer. Raises as `read` does."""
+        return self._send("post", path, body=body)
+
     def renew_self(self) -> Mapping[str, Any]:
         """Renew the token and return the answer's `auth`. Raises as `read` does."""
         auth = self._send("post", "auth/token/renew-self", body={}).get("auth")
@@ -157,7 +163,9 @@ class VaultConnection:
     def _send_once(self, method: str, path: str, body: Mapping[str, Any] | None) -> requests.Response:
         """Send one request once. What `requests` raises keeps the request, and so the token: it is never chained."""
         try:
-            response: requests.Response = self._adapter.request(method, f"/v1/{path}", json=body)
+            response: requests.Response = self._adapter.request(
+                method, f"/v1/{path}", json=None if body is None else dict(body)
+            )
         except requests.exceptions.SSLError as error:
             untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
             reason = "its certificate is not signed by the manifest's CA" if untrusted else "TLS failed"
@@ -182,6 +190,8 @@ def _judge(
             f"Vault at {address} redirects to another address, which the manifest does not name."
         )
     words = " ".join(redact("; ".join(map(str, _json(response).get("errors") or ())), secrets).split())
+    if status in PASSING:
+        raise _RetryableError(VaultUnavailableError(f"Vault at {address} puts {path} off: {words or f'HTTP {status}'}"))
     if status < SERVER_ERRORS:
         raise refuse(words or f"HTTP {status}")
     if status == requests.codes.service_unavailable and "sealed" in words.lower():

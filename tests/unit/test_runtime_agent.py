@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,9 +26,11 @@ from narrowgate.runtime import (
     ToolUnavailableError,
     VaultSealedError,
     VaultUnavailableError,
+    aio,
     login,
     read_manifest,
 )
+from narrowgate.runtime import clock as runtime_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +61,18 @@ MANIFEST: dict[str, Any] = {
             "actions": {"search": {"access": "read", "impact": "low", "gated": False}},
             "connection": {"region": "eu-central-1", "endpoint_url": "http://127.0.0.1:1"},
         },
+        "crm": {
+            "backend": "bearer",
+            "path": "identity/oidc/token/summaries.crm",
+            "actions": {"note": {"access": "write", "impact": "low", "gated": False}},
+            "connection": {"audience": "https://crm.test", "issuer": "https://vault.test:8200/v1/identity/oidc"},
+        },
+        "pager": {
+            "backend": "kv",
+            "path": "narrowgate-kv/data/pager/keys",
+            "actions": {"page": {"access": "write", "impact": "low", "gated": False}},
+            "connection": {"static": True, "max_age_seconds": 3600},
+        },
         "payouts": {
             "backend": "postgres",
             "actions": {"pay": {"access": "write", "impact": "high", "gated": True}},
@@ -77,6 +92,16 @@ class Vault:
             "auth/token/lookup-self": (200, {"data": {}}),
             "auth/token/revoke-self": (204, None),
             "narrowgate-database/creds/summaries.incidents": (200, self.lease(username="v-1", password=PASSWORD)),
+            "identity/oidc/token/summaries.crm": (200, {"data": {"token": "the-signed-token-1", "ttl": 300}}),
+            "narrowgate-kv/data/pager/keys": (
+                200,
+                {
+                    "data": {
+                        "data": {"key": PASSWORD},
+                        "metadata": {"version": 3, "created_time": "2020-01-01T00:00:00Z"},
+                    }
+                },
+            ),
             "narrowgate-aws/sts/summaries.logs": (
                 200,
                 self.lease(access_key="ASIA", secret_key="the-secret-key-1", security_token="the-session-1"),
@@ -226,7 +251,7 @@ def test_an_undeclared_or_gated_action_never_reaches_vault(vault: Vault) -> None
 class Clock:
     def __init__(self) -> None:
         self.ahead = 0.0
-        self.real = time.monotonic
+        self.real = runtime_clock.read
 
     def __call__(self) -> float:
         return self.real() + self.ahead
@@ -235,7 +260,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     moved = Clock()
-    monkeypatch.setattr("narrowgate.runtime.session.time", SimpleNamespace(monotonic=moved))
+    monkeypatch.setattr("narrowgate.runtime.clock.read", moved)
     return moved
 
 
@@ -275,7 +300,7 @@ def test_an_over_login_by_a_text_is_expired(vault: Vault, clock: Clock) -> None:
 
 
 def test_aws_credentials_refresh_and_the_users_own_settings_do_not_count(
-    vault: Vault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    vault: Vault, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nothing-of-that-name")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://elsewhere.test")
@@ -293,9 +318,157 @@ def test_aws_credentials_refresh_and_the_users_own_settings_do_not_count(
             vault.lease(access_key="ASIA2", secret_key="s2", security_token="t2"),
         )
         assert credentials.get_frozen_credentials().access_key == "ASIA"
-        monkeypatch.setattr(credentials, "_expiry_time", credentials._expiry_time.replace(year=2000))  # noqa: SLF001 - time travel
+        clock.ahead = 800
         assert credentials.get_frozen_credentials().access_key == "ASIA2"
     assert vault.paths().count("narrowgate-aws/sts/summaries.logs") == 2
+
+
+def test_a_bearer_token_is_held_and_renewed_in_time(vault: Vault, clock: Clock) -> None:
+    path = "identity/oidc/token/summaries.crm"
+    with login(MANIFEST, JWT) as agent:
+        bearer = agent.bearer("crm")
+        assert (bearer.header, bearer.audience) == ("Bearer the-signed-token-1", "https://crm.test")
+        request = requests.Request("GET", "https://crm.test", auth=bearer).prepare()
+        assert request.headers["Authorization"] == "Bearer the-signed-token-1"
+        assert agent.bearer("crm") is bearer
+        clock.ahead = 250
+        vault.answers[path] = (200, {"data": {"token": "the-signed-token-2", "ttl": 300}})
+        assert agent.bearer("crm").token == "the-signed-token-2"
+        assert bearer.seconds_left < 60
+        vault.answers[path] = (200, {"data": {}})
+        clock.ahead = 560
+        with pytest.raises(ToolUnavailableError, match="without token"):
+            agent.bearer("crm")
+
+
+def test_a_secret_is_read_again_after_a_minute_and_said_to_be_too_old(
+    vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), login(MANIFEST, JWT) as agent:
+        assert agent.secret("pager")["key"] == PASSWORD
+        with pytest.raises(KeyError, match="the secret has key"):
+            agent.secret("pager")["password"]
+        assert vault.paths().count("narrowgate-kv/data/pager/keys") == 1
+        clock.ahead = 61
+        assert agent.secret("pager").version == 3
+        vault.answers["narrowgate-kv/data/pager/keys"] = (200, {"data": {"data": None, "metadata": {}}})
+        clock.ahead = 130
+        with pytest.raises(ToolUnavailableError, match="no secret"):
+            agent.secret("pager")
+    assert "agent.secret-too-old" in caplog.text
+    assert PASSWORD not in caplog.text
+
+
+GONE = (403, {"errors": ["permission denied; invalid token"]})
+
+
+def test_an_unknown_token_is_followed_by_one_new_login(vault: Vault) -> None:
+    path = "identity/oidc/token/summaries.crm"
+    vault.answers[path] = [GONE, vault.answers[path]]
+    vault.answers["auth/agents/summaries/login"] = [(200, vault.auth()), (200, vault.auth("hvs.the-second-token"))]
+    with login(MANIFEST, lambda: JWT) as agent:
+        assert agent.bearer("crm").token == "the-signed-token-1"
+    assert [headers.get("X-Vault-Token") for _, called, headers, _ in vault.calls if called == path] == [
+        TOKEN,
+        "hvs.the-second-token",
+    ]
+
+
+def test_a_new_login_that_is_refused_says_that_somebody_stopped_the_agent(vault: Vault) -> None:
+    with login(MANIFEST, lambda: JWT) as agent:
+        vault.answers["identity/oidc/token/summaries.crm"] = GONE
+        vault.answers["auth/agents/summaries/login"] = (400, errors("role is locked"))
+        with pytest.raises(RevokedError, match=r"takes no new one.*role is locked"):
+            agent.bearer("crm")
+        with pytest.raises(LoginRefusedError, match="role is locked"):
+            agent.bearer("crm")
+
+
+def test_a_token_that_dies_again_and_again_ends_in_an_error(vault: Vault) -> None:
+    vault.answers["identity/oidc/token/summaries.crm"] = GONE
+    with login(MANIFEST, lambda: JWT) as agent, pytest.raises(RevokedError):
+        agent.bearer("crm")
+    assert vault.paths().count("auth/agents/summaries/login") == 2
+
+
+def test_logins_made_by_an_old_token_end_with_it(vault: Vault) -> None:
+    with login(MANIFEST, lambda: JWT) as agent:
+        first = agent.database_login("incidents")[1]
+        assert agent.database_login("incidents")[1] is first
+        vault.answers["identity/oidc/token/summaries.crm"] = [GONE, vault.answers["identity/oidc/token/summaries.crm"]]
+        agent.bearer("crm")
+        assert agent.database_login("incidents")[1] is not first
+
+
+def test_a_rate_limit_is_waited_for(vault: Vault) -> None:
+    path = "identity/oidc/token/summaries.crm"
+    vault.answers[path] = [(429, errors("request path: rate limit quota exceeded")), vault.answers[path]]
+    with login(MANIFEST, JWT) as agent:
+        assert agent.bearer("crm").token == "the-signed-token-1"
+        vault.answers[path] = (429, errors("rate limit quota exceeded"))
+        agent._holders.clear()  # noqa: SLF001 - as if it were over
+        with pytest.raises(VaultUnavailableError, match="rate limit"):
+            agent.bearer("crm")
+
+
+def test_a_clock_that_is_ahead_is_said(vault: Vault) -> None:
+    said = "error validating token: invalid issued at (iat) claim: token is not yet valid"
+    vault.answers["auth/agents/summaries/login"] = (400, errors(said))
+    with pytest.raises(LoginRefusedError) as caught, login(MANIFEST, JWT):
+        pass
+    assert "clock" in (caught.value.hint or "")
+
+
+def test_what_outlives_the_process_is_left_to_its_own_end(vault: Vault) -> None:
+    with login(MANIFEST, JWT) as agent:
+        agent.close(revoke=False)
+    assert "auth/token/revoke-self" not in vault.paths()
+
+
+def test_the_twin_for_asyncio_gives_the_same_and_ends_the_same(vault: Vault) -> None:
+    async def use() -> None:
+        async with aio.login(MANIFEST, JWT) as agent:
+            first, second = await asyncio.gather(agent.bearer("crm"), agent.bearer("crm"))
+            assert first is second is await agent.bearer("crm")
+            assert (await agent.secret("pager"))["key"] == PASSWORD
+            assert (await agent.credential("incidents")).values["username"] == "v-1"
+            assert (await agent.aws("logs")).region_name == "eu-central-1"
+            with pytest.raises(GatedActionError):
+                await agent.postgres("payouts")
+
+    asyncio.run(use())
+    assert vault.paths().count("identity/oidc/token/summaries.crm") == 1
+    assert vault.paths()[-1] == "auth/token/revoke-self"
+
+
+def test_a_task_that_is_cancelled_while_it_logs_in_leaves_no_login(vault: Vault) -> None:
+    started, goes_on = threading.Event(), threading.Event()
+
+    def sign() -> str:
+        started.set()
+        assert goes_on.wait(10)
+        return JWT
+
+    async def use() -> None:
+        async with aio.login(MANIFEST, sign):
+            pytest.fail("it was cancelled")
+
+    async def cancel() -> None:
+        task = asyncio.create_task(use())
+        await asyncio.to_thread(started.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        goes_on.set()
+        await asyncio.to_thread(wait_for_revocation)
+
+    def wait_for_revocation() -> None:
+        deadline = time.monotonic() + 10
+        while "auth/token/revoke-self" not in vault.paths():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(cancel(), 10))
 
 
 def test_several_threads_share_one_agent(vault: Vault, clock: Clock) -> None:
