@@ -39,7 +39,8 @@ class VaultCredentials(RefreshableCredentials):
     def export(self) -> tuple[ReadOnlyCredentials, datetime]:
         """Return the keys, refreshed where that is due, and when they end at the latest, by the wall clock."""
         self.get_frozen_credentials()
-        left = self._expiry_time - self._time_fetcher()
+        # botocore has both, its stubs do not
+        left: timedelta = self._expiry_time - self._time_fetcher()  # type: ignore[attr-defined]
         # Read after the time: if another thread refreshed meanwhile, they last longer than we say, never shorter.
         return self.get_frozen_credentials(), datetime.now(UTC) + left
 
