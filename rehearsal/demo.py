@@ -189,7 +189,7 @@ def _list_drafting(layout: Layout, agent: Agent, who: str) -> list[Trial]:  # no
 
 
 def _list_onboarding(layout: Layout, agent: Agent, who: str) -> list[Trial]:  # noqa: ARG001 - as above
-    create = "SELECT create_vendor('emea', 'Ghost Ltd', 'IE', 'IE00')"
+    create = "SELECT create_vendor('emea', 'Ghost Ltd', 'IE', 'IE00', 'sha256:')"
 
     def ask_for_gated() -> str:
         try:

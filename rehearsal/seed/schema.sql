@@ -46,10 +46,20 @@ ALTER TABLE incidents OWNER TO app_owner;
 ALTER TABLE tickets OWNER TO app_owner;
 ALTER TABLE vendors OWNER TO app_owner;
 
+-- What was carried out after an approval, by the digest of the case that people saw: no case is carried out twice.
+CREATE TABLE executed_requests (
+    digest text PRIMARY KEY CHECK (digest ~ '^sha256:[0-9a-f]{64}$'),
+    action text NOT NULL,
+    executed_at timestamptz NOT NULL DEFAULT now(),
+    executed_by name NOT NULL DEFAULT session_user
+);
+ALTER TABLE executed_requests OWNER TO app_owner;
+
 -- Closes one open incident; the third argument names who decided.
-CREATE FUNCTION close_incident(incident bigint, resolution text, decided_by text) RETURNS boolean
+CREATE FUNCTION close_incident(incident bigint, resolution text, decided_by text, digest text) RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+    INSERT INTO public.executed_requests (digest, action) VALUES (close_incident.digest, 'incidents.close');
     UPDATE public.incidents AS i
        SET status = 'resolved', resolution = close_incident.resolution || ' (' || decided_by || ')', closed_at = now()
      WHERE i.id = close_incident.incident AND i.status <> 'resolved'
@@ -57,21 +67,23 @@ BEGIN ATOMIC
 END;
 
 -- Makes one vendor record that is active at once.
-CREATE FUNCTION create_vendor(tenant text, name text, country text, bank_account text) RETURNS bigint
+CREATE FUNCTION create_vendor(tenant text, name text, country text, bank_account text, digest text) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+    INSERT INTO public.executed_requests (digest, action) VALUES (create_vendor.digest, 'vendors.create');
     INSERT INTO public.vendors (tenant, name, country, bank_account, status, onboarded_at)
     VALUES (create_vendor.tenant, create_vendor.name, create_vendor.country, create_vendor.bank_account, 'active', now())
     RETURNING id;
 END;
 
-REVOKE ALL ON FUNCTION close_incident(bigint, text, text), create_vendor(text, text, text, text) FROM PUBLIC;
-ALTER FUNCTION close_incident(bigint, text, text) OWNER TO app_procedures;
-ALTER FUNCTION create_vendor(text, text, text, text) OWNER TO app_procedures;
-GRANT EXECUTE ON FUNCTION close_incident(bigint, text, text), create_vendor(text, text, text, text)
+REVOKE ALL ON FUNCTION close_incident(bigint, text, text, text), create_vendor(text, text, text, text, text) FROM PUBLIC;
+ALTER FUNCTION close_incident(bigint, text, text, text) OWNER TO app_procedures;
+ALTER FUNCTION create_vendor(text, text, text, text, text) OWNER TO app_procedures;
+GRANT EXECUTE ON FUNCTION close_incident(bigint, text, text, text), create_vendor(text, text, text, text, text)
     TO app_owner WITH GRANT OPTION;
 
 -- What the functions need, and the rows: these policies count once row security is enabled on the tables.
+GRANT INSERT (digest, action) ON executed_requests TO app_procedures;
 GRANT SELECT (id, status), UPDATE (status, resolution, closed_at) ON incidents TO app_procedures;
 GRANT SELECT (id), INSERT (tenant, name, country, bank_account, status, onboarded_at) ON vendors TO app_procedures;
 CREATE POLICY app_procedures ON incidents TO app_procedures USING (true);

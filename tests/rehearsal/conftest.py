@@ -18,6 +18,8 @@ from rehearsal.steps import SERVERS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gate_bench import GateBench
+
     from rehearsal.live import LiveRehearsal
 
 SHARED = ("rehearsal", "servers")
@@ -44,3 +46,10 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRehearsa
     shutil.copytree(CHECKOUT / "stacks", stacks, ignore=shutil.ignore_patterns("__pycache__"))
     with open_rehearsal(folder / "state", stacks=stacks) as live:
         yield live
+
+
+@pytest.fixture(scope="session")
+def bench(servers: LiveRehearsal) -> GateBench:
+    from gate_bench import build_bench
+
+    return build_bench(servers)

@@ -150,7 +150,10 @@ def test_a_gated_action_gives_no_credential(agents: Mapping[str, Agent], tool: T
         agents[tool.workflow].credential(tool.tool, action=action)
 
 
-@pytest.mark.parametrize("call", ["close_incident(1, 'x', 'x')", "create_vendor('emea', 'Ghost Ltd', 'IE', 'IE00')"])
+@pytest.mark.parametrize(
+    "call",
+    ["close_incident(1, 'x', 'x', 'x')", "create_vendor('emea', 'Ghost Ltd', 'IE', 'IE00', 'x')"],
+)
 @pytest.mark.parametrize("tool", POSTGRES, ids=name_tool)
 def test_no_agent_executes_a_high_impact_function(
     sessions: dict[str, psycopg.Connection], tool: ToolAccess, call: str

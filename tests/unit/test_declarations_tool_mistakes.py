@@ -208,7 +208,7 @@ MISTAKES = {
     "unknown backend": (LOGS, "backend: aws", "backend: gcp", 4, 10, "bad-value", "aws"),
     "no grants": (
         INCIDENTS,
-        '      - {function: "close_incident(bigint, text, text)"}\n',
+        '      - {function: "close_incident(bigint, text, text, text)"}\n',
         "      []\n",
         18,
         7,

@@ -32,6 +32,7 @@ FORBIDDEN = {
     | OUTSIDE
     | {"cryptography", "pydantic", "ruamel", "structlog", "typer"},
     "narrowgate.runtime": DEPLOY | OUTSIDE | {"narrowgate.compile", "narrowgate.declarations", "narrowgate.rules"},
+    "narrowgate.approvals": DEPLOY | OUTSIDE | {"narrowgate.compile", "narrowgate.declarations", "narrowgate.rules"},
     "narrowgate.cli": DEPLOY | OUTSIDE,
     "narrowgate_policies": OUTSIDE | {"narrowgate_pulumi"},
     "narrowgate_pulumi": OUTSIDE | {"narrowgate_policies", "narrowgate.cli", "narrowgate.runtime", "narrowgate.rules"},

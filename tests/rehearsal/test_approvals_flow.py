@@ -1,0 +1,36 @@
+"""From a draft to its record, with everybody's real logins: what must work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from narrowgate.approvals import State
+
+if TYPE_CHECKING:
+    from gate_bench import GateBench
+
+
+def test_a_draft_is_approved_and_executed_once(bench: GateBench) -> None:
+    request = bench.draft("Aurora Papers Oy")
+    executor = bench.executor()
+    assert executor.work() == 1
+    with bench.approver("ann") as ann:
+        (view,) = [view for view in ann.list_cases() if view.case.request == request]
+        assert view.state is State.WAITING
+        assert view.case.requester.name == "vera"
+        changes = {change.what: (change.before, change.after) for change in view.case.changes}
+        assert changes["vendors.status"] == (None, "active")
+        assert executor.work() == 0
+        assert not bench.vendors("Aurora Papers Oy")
+        ann.approve(request, digest=view.digest, reason="Papers checked.", seen_at=view.read_at)
+    assert executor.work() == 1
+    assert bench.vendors("Aurora Papers Oy") == [("FI", "active")]
+    outcome = bench.outcome(request)
+    assert outcome is not None
+    assert (outcome.state, outcome.verified) == (State.EXECUTED, True)
+    assert [person["name"] for person in outcome.approvers] == ["ann"]
+    assert outcome.lease.startswith("narrowgate-database-gated/creds/")
+    assert executor.work() == 0
+    with bench.approver("ann") as ann:
+        assert request not in {view.case.request for view in ann.list_cases()}
+        assert request in {view.case.request for view in ann.list_cases(closed=True)}
