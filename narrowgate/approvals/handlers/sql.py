@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from narrowgate.approvals.case import Change
 from narrowgate.approvals.errors import DraftError, NotExecutedError
 from narrowgate.approvals.handlers.handler import Credentials, Plan, fill
+from narrowgate.runtime.credential import Credential
 from narrowgate.runtime.errors import ToolUnavailableError, redact
 from narrowgate.runtime.manifest import ManifestTool
 from narrowgate.runtime.postgres import open_connection
@@ -28,7 +29,7 @@ from narrowgate.runtime.postgres import open_connection
 if TYPE_CHECKING:
     import psycopg
 
-APPLICATION: Final = "narrowgate executor"
+APPLICATION: Final = "executor"
 
 
 class SqlFunction:
@@ -125,8 +126,8 @@ class SqlFunction:
 
 def _open(connection: Mapping[str, Any], credentials: Credentials) -> psycopg.Connection:
     tool = ManifestTool("the action's database", "postgres", None, {}, connection)
-    user, password = str(credentials.values["username"]), str(credentials.values["password"])
-    return open_connection(tool, user=user, password=password, application=APPLICATION)
+    login = Credential(tool.name, credentials.lease, 0, 0.0, credentials.values)
+    return open_connection(tool, login, APPLICATION)
 
 
 def _check_type(kind: str) -> str:
