@@ -206,6 +206,7 @@ class VaultBinding:
     kv_mount: str = "narrowgate-kv"
     pki_mount: str = "narrowgate-pki"
     signing_key: str = "narrowgate"
+    ci_mount: str = "narrowgate-ci"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,26 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class DeployerBinding:
+    """Which jobs of CI are the environment's deployer (`subject`) and its read-only preview (`preview_subject`).
+
+    CI's `issuer` signs their tokens for `audience`; its keys are at `jwks_url`, or are `public_keys` (PEM). `claims`
+    and `preview_claims` are what else a token must say, word for word, where it can be asked (Vault, not AWS).
+    `adopt_provider` says that the account already has an OIDC provider for the issuer.
+    """
+
+    issuer: str
+    audience: str
+    subject: str
+    preview_subject: str
+    jwks_url: str | None = None
+    public_keys: tuple[str, ...] = ()
+    claims: tuple[tuple[str, str], ...] = ()
+    preview_claims: tuple[tuple[str, str], ...] = ()
+    adopt_provider: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """One environment: one Pulumi stack, one AWS account, one Vault (or namespace), and what names mean there."""
 
@@ -277,6 +298,7 @@ class Environment:
     limits: Limits = field(default_factory=Limits)
     kubernetes: KubernetesBinding | None = None
     workflows: tuple[WorkflowBinding, ...] = ()
+    deployer: DeployerBinding | None = None
 
     def agent(self, workflow: str) -> WorkflowBinding:
         """Return the binding of `workflow`; an unbound one has an empty one."""

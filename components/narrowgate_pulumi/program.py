@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 import pulumi_vault as vault
-from ruamel.yaml import YAML
 
-from narrowgate.declarations import DeclarationErrors
+from narrowgate.declarations import DeclarationErrors, stack_config_dir_of
 from narrowgate.declarations.shards import WHOLE
 from narrowgate.errors import NarrowgateError
 from narrowgate_pulumi.environment import Environment
@@ -32,9 +31,7 @@ PASSWORD_FILE_VARIABLE = "NARROWGATE_BROKER_PASSFILE"  # noqa: S105 - the name o
 
 def find_stack_config_dir() -> Path:
     """Return the folder of the `Pulumi.<stack>.yaml` files: `stackConfigDir` of the project's `Pulumi.yaml`."""
-    root = Path(pulumi.get_root_directory())
-    project = YAML(typ="safe").load((root / "Pulumi.yaml").read_text(encoding="utf-8"))
-    return (root / (project.get("stackConfigDir") or ".")).resolve()
+    return stack_config_dir_of(Path(pulumi.get_root_directory()))
 
 
 def stop(error: NarrowgateError) -> pulumi.RunError:

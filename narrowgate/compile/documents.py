@@ -184,6 +184,45 @@ class WorkflowDocuments:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemRole:
+    """The IAM role of a system identity: no tool's, so not under the tools' boundary; its policies are its limit."""
+
+    name: str
+    path: str
+    trust_policy: Json
+    policies: Mapping[str, Json]
+    max_session_seconds: int
+    tags: Mapping[str, str]
+
+    def arn(self, partition: str, account: str) -> str:
+        """Return the role's ARN in `account`."""
+        return f"arn:{partition}:iam::{account}:role{self.path}{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemIdentity:
+    """One system identity: its IAM role, its Vault policy, and the role of CI's auth mount by which it logs in."""
+
+    kind: str
+    role: SystemRole
+    policy: VaultPolicy
+    auth_role: AuthRole
+
+
+@dataclass(frozen=True, slots=True)
+class DeployerDocuments:
+    """CI's identities: the OIDC provider in AWS (which may be there already), CI's auth mount, deployer and preview."""
+
+    issuer: str
+    provider_audience: str
+    provider_arn: str
+    adopt_provider: bool
+    auth_mount: AuthMount
+    deployer: SystemIdentity
+    preview: SystemIdentity
+
+
+@dataclass(frozen=True, slots=True)
 class FoundationDocuments:
     """What an environment needs before its workflows: mounts' paths, the permissions boundary, engine settings."""
 
@@ -197,6 +236,7 @@ class FoundationDocuments:
     kv_mount: str = "narrowgate-kv"
     pki_mount: str = "narrowgate-pki"
     signing_key: str = "narrowgate"
+    deployer: DeployerDocuments | None = None
 
 
 @dataclass(frozen=True, slots=True)

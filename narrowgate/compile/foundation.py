@@ -12,6 +12,7 @@ from urllib.parse import quote
 from narrowgate.compile import names
 from narrowgate.compile.backends import postgres
 from narrowgate.compile.boundary import boundary_policy
+from narrowgate.compile.deployer import compile_deployer
 from narrowgate.compile.documents import FoundationDocuments, Json
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def compile_foundation(environment: Environment) -> FoundationDocuments:
         kv_mount=environment.vault.kv_mount,
         pki_mount=environment.vault.pki_mount,
         signing_key=environment.vault.signing_key,
+        deployer=compile_deployer(environment),
     )
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # What may stand in a path that we write: no glob (`*`), no segment wildcard (`+`), no template (`{{`).
 _EXACT_PATH: Final = re.compile(r"[A-Za-z0-9_.@=,-]+(/[A-Za-z0-9_.@=,-]+)*")
+# A system identity serves workflows that do not exist yet: `+` is one segment, and `*` may end the path.
+_PATTERN_PATH: Final = re.compile(r"[A-Za-z0-9_.@=,-]+(/([A-Za-z0-9_.@=,-]+|\+))*(/?\*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,15 @@ class PathRule:
     required_parameters: Sequence[str] = ()
 
 
-def render_policy(title: str, rules: Iterable[PathRule]) -> str:
-    """Return HCL for `rules`, sorted by path; raise `CompileError` for a path that is not exact."""
+def render_policy(title: str, rules: Iterable[PathRule], *, patterns: bool = False) -> str:
+    """Return HCL for `rules`, sorted by path; raise `CompileError` for a path that is not exact.
+
+    With `patterns`, which is for system identities alone, a path may have `+` segments and end in `*`.
+    """
+    allowed = _PATTERN_PATH if patterns else _EXACT_PATH
     blocks = [f"# {_comment(title)}\n"]
     for rule in sorted(rules, key=lambda r: r.path):
-        if not _EXACT_PATH.fullmatch(rule.path):
+        if not allowed.fullmatch(rule.path):
             raise CompileError(f"the Vault path {rule.path!r} is not exact")
         capabilities = ", ".join(quote(capability) for capability in sorted(rule.capabilities))
         lines = [f"# {_comment(rule.reason)}", f"path {quote(rule.path)} {{", f"  capabilities = [{capabilities}]"]

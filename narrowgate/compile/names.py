@@ -17,6 +17,13 @@ IAM_NAME_LENGTH: Final = 64
 GROUP_ROLE_LENGTH: Final = 56
 AUTH_ROLE: Final = "agent"
 BOUNDARY: Final = "boundary"
+DEPLOYER: Final = "deployer"
+PREVIEW: Final = "preview"
+SYSTEM_POLICIES: Final = {kind: f"system.{kind}" for kind in (DEPLOYER, PREVIEW)}
+# What the policies of workflows begin with; a system identity's do not.
+POLICY_PREFIXES: Final = ("agent.", "tool.")
+# The IAM roles that a workflow stack makes.
+ROLE_KINDS: Final = ("tool", "gated")
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_NAME_LENGTH: Final = 63
@@ -63,6 +70,11 @@ def connection_name(database: str, host: str, port: int, *, ambiguous: bool) -> 
     if not ambiguous and safe == database:
         return safe
     return f"{safe[:40]}-{_digest(host, str(port), database, length=8)}"
+
+
+def system_role_name(environment: str, kind: str) -> str:
+    """Return the IAM role of a system identity (deployer, preview); no tool's role is named so: it ends in a hash."""
+    return f"ng-{environment}-{kind}"
 
 
 def boundary_path(environment: str) -> str:

@@ -3,7 +3,12 @@
 Nothing here imports pulumi, hvac or boto3, or talks to any system.
 """
 
-from narrowgate.declarations.environments import find_environments, load_environment, read_environment
+from narrowgate.declarations.environments import (
+    find_environments,
+    load_environment,
+    read_environment,
+    stack_config_dir_of,
+)
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
 from narrowgate.declarations.planning import Declarations, load_plan, read_declarations
 from narrowgate.declarations.shards import Shard, load_shard
@@ -19,4 +24,5 @@ __all__ = [
     "load_shard",
     "read_declarations",
     "read_environment",
+    "stack_config_dir_of",
 ]

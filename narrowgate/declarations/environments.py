@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final
 
+from ruamel.yaml import YAML
+
 from narrowgate.compile.problems import Problem
+from narrowgate.compile.subjects import check_subject
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
-from narrowgate.declarations.models import EnvironmentDeclaration
+from narrowgate.declarations.models import DeployerDeclaration, EnvironmentDeclaration
 from narrowgate.declarations.source import KeyPath, Source, read_source
 from narrowgate.declarations.validation import locate, validate
 from narrowgate.errors import Location
 from narrowgate.plan import (
     AwsBinding,
+    DeployerBinding,
     Environment,
     IdentityBinding,
     KubernetesBinding,
@@ -78,6 +82,13 @@ def read_environment(stack_config_dir: Path, stack: str) -> EnvironmentSource:
     return EnvironmentSource(_to_environment(declaration), source)
 
 
+def stack_config_dir_of(project: Path) -> Path:
+    """Return the folder of the `Pulumi.<stack>.yaml` files: `stackConfigDir` of the `Pulumi.yaml` in `project`."""
+    # Pulumi's own file: what is strict in a declaration (no anchors, …) is not asked of it.
+    settings = YAML(typ="safe").load((project / "Pulumi.yaml").read_text(encoding="utf-8"))
+    return (project / (settings.get("stackConfigDir") or ".")).resolve()
+
+
 def find_environments(stack_config_dir: Path) -> list[str]:
     """Return the names of the stacks in `stack_config_dir` whose config holds an environment's own bindings, sorted.
 
@@ -128,10 +139,34 @@ def _check(declaration: EnvironmentDeclaration) -> Iterator[Problem]:
         for text in bound.cidrs:
             if not _is_network(text):
                 yield Problem(("workflows", name, "cidrs"), "bad-format", f"{text} is no network", "as in 10.0.0.0/8")
+    if declaration.deployer is not None:
+        for problem in _check_deployer(declaration.deployer, declaration):
+            yield problem.under("deployer")
     expected = f"/narrowgate/{declaration.name}/"
     if expected not in aws.broker_arn:
         message = f"the broker's path is not {expected}"
         yield Problem(("aws", "broker_arn"), "foreign-account", message, f"make the broker under {expected}")
+
+
+def _check_deployer(deployer: DeployerDeclaration, declaration: EnvironmentDeclaration) -> Iterator[Problem]:
+    """Yield what would let another job in than one known exactly, or one job be both identities."""
+    if (deployer.jwks_url is None) == (not deployer.public_keys):
+        hint = "give `jwks_url`, or `public_keys` where Vault cannot reach CI"
+        yield Problem((), "missing-key", "exactly one of `jwks_url` and `public_keys` is needed", hint)
+    for key, subject, claims in (
+        ("subject", deployer.subject, deployer.claims),
+        ("preview_subject", deployer.preview_subject, deployer.preview_claims),
+    ):
+        if problem := check_subject(subject, declaration.name, claims):
+            yield problem.under(key)
+    if deployer.subject == deployer.preview_subject:
+        message = "the deployer and the preview are the same job"
+        yield Problem(("preview_subject",), "bad-value", message, "let the preview run in a CI environment of its own")
+    if f"{declaration.vault.ci_mount}/".startswith(f"{declaration.vault.auth_prefix}/"):
+        message = (
+            f"the deployer may write every login under {declaration.vault.auth_prefix}/, so its own can't be there"
+        )
+        yield Problem((), "bad-value", message, "set `vault: ci_mount` to another path")
 
 
 def _is_network(text: str) -> bool:
@@ -160,4 +195,13 @@ def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
             WorkflowBinding(workflow=name, **{**bound.model_dump(), "cidrs": tuple(sorted(set(bound.cidrs)))})
             for name, bound in sorted(declaration.workflows.items())
         ),
+        deployer=None if declaration.deployer is None else _to_deployer(declaration.deployer),
     )
+
+
+def _to_deployer(declaration: DeployerDeclaration) -> DeployerBinding:
+    values = declaration.model_dump()
+    values["public_keys"] = tuple(declaration.public_keys)
+    for claims in ("claims", "preview_claims"):
+        values[claims] = tuple(sorted(values[claims].items()))
+    return DeployerBinding(**values)

@@ -196,6 +196,8 @@ class VaultDeclaration(Declared):
     """Where the PKI engine of `pki` tools is mounted."""
     signing_key: Name = "narrowgate"
     """The key that signs the tokens of `bearer` tools."""
+    ci_mount: MountPath = "narrowgate-ci"
+    """Where CI's own jobs log in: the deployer and the preview."""
 
 
 Pointer = Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]
@@ -249,6 +251,38 @@ class WorkflowBindingDeclaration(Declared):
     """The networks from which an approle may log in."""
 
 
+# A claim's value is bound word for word; Vault's provider takes a comma for several values.
+ClaimName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+ClaimValue = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f,*?]+$")]
+
+
+class DeployerDeclaration(Declared):
+    """Which jobs of CI deploy here and which only look: what the foundation makes of it is CI's identity.
+
+    A subject names one repository, and one protected environment (or protected branch) of CI: never a pull request,
+    never a pattern.
+    """
+
+    issuer: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/-]+)?$")]
+    """The `iss` of CI's tokens."""
+    jwks_url: Annotated[str, Field(pattern=r"^https://[^\s]+$")] | None = None
+    """Where CI's keys are published."""
+    public_keys: list[Annotated[str, Field(pattern=r"-----BEGIN PUBLIC KEY-----")]] = Field(default_factory=list)
+    """Its keys as PEM, where Vault cannot reach it."""
+    audience: Annotated[str, Field(pattern=r"^[A-Za-z0-9:/._-]{1,255}$")]
+    """The `aud` that a job asks for; another one for each environment."""
+    subject: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")]
+    """The `sub` of the job that runs `pulumi up`."""
+    preview_subject: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$")]
+    """The `sub` of the job that runs `pulumi preview`; another one."""
+    claims: dict[ClaimName, ClaimValue] = Field(default_factory=dict)
+    """What else Vault asks of the deployer's token, such as `repository_id`; AWS can't."""
+    preview_claims: dict[ClaimName, ClaimValue] = Field(default_factory=dict)
+    """The same of the preview's token."""
+    adopt_provider: bool = False
+    """Whether the account already has an OIDC provider for the issuer; then it must know the audience."""
+
+
 class LimitsDeclaration(Declared):
     """Caps on time: `max_ttl` for a tool's credentials, `max_session` for an agent's login."""
 
@@ -277,3 +311,5 @@ class EnvironmentDeclaration(Declared):
     """The real things behind each tool, by the names that its references use."""
     workflows: dict[Name, WorkflowBindingDeclaration] = Field(default_factory=dict)
     """Who the agents are that log in without a token of the issuer."""
+    deployer: DeployerDeclaration | None = None
+    """Which jobs of CI deploy here; without it, only people do."""

@@ -51,6 +51,7 @@ _SECTIONS: Final[tuple[tuple[str, tuple[type[BaseModel], ...]], ...]] = (
             models.LimitsDeclaration,
             models.KubernetesDeclaration,
             models.WorkflowBindingDeclaration,
+            models.DeployerDeclaration,
         ),
     ),
     ("Bindings of the backend `postgres`", (PostgresBinding,)),

@@ -40,6 +40,32 @@ def _foundation(plan: documents.PlanDocuments) -> Iterator[Fact]:
         name=foundation.boundary_name,
         document=json.dumps(foundation.boundary_policy),
     )
+    if foundation.deployer is not None:
+        mount = foundation.deployer.auth_mount
+        yield VaultAuthMount(at="CI's auth mount", path=mount.path, method=mount.type, settings=mount.config)
+        for identity in (foundation.deployer.deployer, foundation.deployer.preview):
+            yield from _system_identity(identity)
+
+
+def _system_identity(identity: documents.SystemIdentity) -> Iterator[Fact]:
+    role, login = identity.role, identity.auth_role
+    yield IamIdentity(
+        at=f"{identity.kind} IAM role",
+        kind="role",
+        name=role.name,
+        path=role.path,
+        trust=json.dumps(role.trust_policy),
+        max_session_seconds=role.max_session_seconds,
+        tags=dict(role.tags),
+    )
+    for name, document in role.policies.items():
+        at = f"{identity.kind} IAM role"
+        yield IamPolicy(at=at, kind="role", holder=role.name, name=name, document=json.dumps(document))
+    yield VaultPolicy(at=f"{identity.kind} Vault policy", name=identity.policy.name, text=identity.policy.text)
+    settings = dict(login.settings)
+    yield VaultAuthRole(
+        at=f"{identity.kind} login", method="jwt", mount=login.mount, name=login.name, settings=settings
+    )
 
 
 def _workflow(workflow: documents.WorkflowDocuments) -> Iterator[Fact]:

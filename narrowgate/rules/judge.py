@@ -12,6 +12,7 @@ from narrowgate.rules.estate import Estate, Subject
 from narrowgate.rules.registry import RULES
 from narrowgate.rules.rule import Rule, report
 from narrowgate.rules.settings import Settings
+from narrowgate.rules.system_identities import REPLACED_RULES, is_system_identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -52,9 +53,13 @@ def judge(facts: Iterable[Fact], settings: Settings | None = None, rules: Sequen
 
 
 def judge_subject(subject: Subject, settings: Settings, rules: Sequence[Rule]) -> Iterator[Finding]:
-    """Yield the findings of all `rules` about one subject; a crash of a rule is one."""
+    """Yield the findings of all `rules` about one subject; a crash of a rule is one.
+
+    A system identity is judged by its own table in place of the rules that a tool's identity must keep.
+    """
+    replaced = REPLACED_RULES if is_system_identity(subject, settings) else frozenset()
     for rule in rules:
-        if not isinstance(subject, rule.subjects):
+        if rule.name in replaced or not isinstance(subject, rule.subjects):
             continue
         try:
             yield from rule.judge(subject, settings)

@@ -17,6 +17,7 @@ from narrowgate.rules import (
     iam_no_wildcard_resource,
     iam_role_no_admin,
     iam_trust_narrow,
+    system_identity_fixed,
     vault_login_short_lived,
     vault_policy_no_root_paths,
     vault_policy_no_sudo,
@@ -41,6 +42,7 @@ RULES: Final[tuple[Rule, ...]] = (
     iam_no_user.RULE,
     iam_no_access_key.RULE,
     # identity
+    system_identity_fixed.RULE,
     workflow_no_shared_identity.RULE,
     workflow_owner_required.RULE,
     # Vault

@@ -23,8 +23,9 @@ class Settings:
     with it judge only what they can without it. `brokers` are the ARNs that may assume tools' roles (empty: any one
     IAM role or user of the same account). `boundary` is the ARN or name that a permissions boundary must have (empty:
     any boundary will do). `people_mounts` are auth mounts where people log in, not agents. `managed_policies` gives
-    the text of managed policies that do not stand in the stack, by ARN. `system_identities` are IAM roles that are no
-    tool's (the broker's, the deployer's): names, never patterns.
+    the text of managed policies that do not stand in the stack, by ARN. `bindings` is the environment itself, from
+    which `system_identities` tells what the broker, the deployer and the preview may do; without it none of them can
+    be judged, so each is refused.
     """
 
     environment: str = ""
@@ -39,6 +40,7 @@ class Settings:
     max_session_seconds: int = 28800
     other_environments: tuple[str, ...] = ()
     managed_policies: Mapping[str, str] = field(default_factory=dict)
+    bindings: Environment | None = None
 
 
 def settings_of(environment: Environment) -> Settings:
@@ -54,4 +56,5 @@ def settings_of(environment: Environment) -> Settings:
         vault_address=environment.vault.address,
         max_ttl_seconds=environment.limits.max_ttl_seconds,
         max_session_seconds=environment.limits.max_session_seconds,
+        bindings=environment,
     )

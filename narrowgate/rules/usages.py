@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from narrowgate.compile.names import SYSTEM_POLICIES
 from narrowgate.rules.common_paths import is_common_path
 from narrowgate.rules.facts import Fact, VaultAuthRole, VaultEntityAlias, VaultPolicy, VaultSecretRole, names
 from narrowgate.rules.logins import agent_names
@@ -95,7 +96,8 @@ def _secret_role_usages(fact: Fact) -> Iterator[Usage]:
 
 
 def _policy_usages(fact: Fact) -> Iterator[Usage]:
-    if isinstance(fact, VaultPolicy):
+    # A system identity's policy is judged by its ceiling, which covers paths of roles, never a credential's.
+    if isinstance(fact, VaultPolicy) and fact.name not in SYSTEM_POLICIES.values():
         for path, capabilities in granted_paths(fact.text):
             if not is_common_path(path, capabilities):
                 yield Usage(VAULT_PATH, path, f"Vault policy {fact.name}")

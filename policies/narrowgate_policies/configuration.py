@@ -1,18 +1,26 @@
 """The pack's settings: the environment's bindings, as the stack's own configuration holds them.
 
-The pack can't find the stack's files, so it reads what the engine hands it: `narrowgate:environment`. A foundation
-stack has only the environment's name there; then rules judge by what a name tells.
+The engine hands the pack `narrowgate:environment`. A foundation stack has only the environment's name there; then the
+bindings are read where the program reads them, from the environment's own stack file: in the folder that
+`NARROWGATE_STACK_CONFIG_DIR` names, else of the project in which the pack lies. Where that is not found, the rules
+judge by what a name tells, and refuse what they can't judge so.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pulumi
 
-from narrowgate.rules import Settings
+from narrowgate.declarations import load_environment, stack_config_dir_of
+from narrowgate.errors import NarrowgateError
+from narrowgate.rules import Settings, settings_of
+
+STACK_CONFIG_VARIABLE = "NARROWGATE_STACK_CONFIG_DIR"
 
 
 def read_settings() -> Settings:
@@ -24,9 +32,22 @@ def read_settings() -> Settings:
         value = json.loads(text)
     except ValueError:
         value = text
-    if not isinstance(value, Mapping):
-        return Settings(environment=str(value), boundary="boundary")
-    return settings_from(value)
+    if isinstance(value, Mapping):
+        return settings_from(value)
+    return named_settings(str(value), Path.cwd())
+
+
+def named_settings(environment: str, pack: Path) -> Settings:
+    """Return the settings of the environment called so; `pack` is the pack's folder."""
+    own = os.environ.get(STACK_CONFIG_VARIABLE)
+    project = next((folder for folder in (pack, *pack.parents) if (folder / "Pulumi.yaml").is_file()), None)
+    if own or project:
+        folder = Path(own) if own else stack_config_dir_of(project or pack)
+        try:
+            return settings_of(load_environment(folder, environment))
+        except NarrowgateError as error:
+            pulumi.log.warn(f"the policy pack can't read the bindings of {environment}: {error}")
+    return Settings(environment=environment, boundary="boundary")
 
 
 def settings_from(environment: Mapping[str, Any]) -> Settings:

@@ -12,6 +12,7 @@ from narrowgate_policies.resource import Resource
 from narrowgate_policies.translate import READERS, facts_of
 from ruamel.yaml import YAML
 
+from narrowgate.declarations import load_environment
 from narrowgate.rules import RULES, Settings, judge
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ DEV = Settings(
     account="111111111111",
     brokers=("arn:aws:iam::111111111111:user/narrowgate/dev/broker",),
     boundary="arn:aws:iam::111111111111:policy/narrowgate/dev/boundary",
+    bindings=load_environment(PAGES.parents[1] / "stacks", "dev"),
 )
 NAMES = [rule.name for rule in RULES]
 

@@ -58,7 +58,7 @@ def test_diff_of_new_access(run: Run, edit: Edit) -> None:
 
 
 def test_diff_of_something_undecided(run: Run, edit: Edit) -> None:
-    edit("Pulumi.dev.yaml", "jwks_url:", "groups_claim: /roles\n      jwks_url:")
+    edit("Pulumi.dev.yaml", "limits:", "  groups_claim: /roles\n    limits:")
     code, out, _ = run("diff", "--env", "dev")
     assert code == 3
     assert "not decided" in out

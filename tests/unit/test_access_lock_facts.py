@@ -32,6 +32,13 @@ STATED = {
     "vault.kv_mount",
     "vault.pki_mount",
     "vault.signing_key",
+    "vault.ci_mount",
+    "deployer.issuer",
+    "deployer.audience",
+    "deployer.subject",
+    "deployer.claims",
+    "deployer.preview_subject",
+    "deployer.preview_claims",
     "identity.issuer",
     "identity.user_claim",
     "identity.agent_claim",
@@ -54,6 +61,9 @@ LEFT_OUT = {
     "identity.jwks_url",
     "identity.public_keys",
     "kubernetes.ca_pem",
+    "deployer.jwks_url",
+    "deployer.public_keys",
+    "deployer.adopt_provider",
     "limits",
 }
 WHOLE = {"tools", "workflows", "limits"}

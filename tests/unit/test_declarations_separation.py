@@ -19,6 +19,8 @@ CHANGES = {
     "vault.dev.example.com": "vault.prod.example.com",
     "acme-dev-documents": "acme-prod-documents",
     "postgres.dev.example.com": "postgres.prod.example.com",
+    "narrowgate:dev:ci": "narrowgate:prod:ci",
+    "environment:dev": "environment:prod",
 }
 
 
@@ -43,6 +45,7 @@ def test_two_environments_that_share_nothing_pass(stacks: Path) -> None:
         ("vault.dev.example.com", "prod and dev share the Vault https://vault.dev.example.com:8200"),
         ("acme-dev-documents", "prod and dev share the bucket acme-dev-documents"),
         ("postgres.dev.example.com", "prod and dev share the database operations at postgres.dev.example.com"),
+        ("narrowgate:dev:ci", "prod and dev share the audience narrowgate:dev:ci of CI's tokens"),
     ],
 )
 def test_what_they_share_is_an_error_where_it_is_bound(stacks: Path, shared: str, words: str) -> None:

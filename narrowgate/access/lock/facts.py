@@ -63,7 +63,20 @@ FACTS: Final = (
     EnvironmentFact("vault", "kv", lambda e: e.vault.kv_mount, "stored secrets come from Vault's"),
     EnvironmentFact("vault", "pki", lambda e: e.vault.pki_mount, "certificates come from Vault's"),
     EnvironmentFact("vault", "signing_key", lambda e: e.vault.signing_key, "tokens are signed by Vault's key"),
+    EnvironmentFact("vault", "ci", lambda e: e.vault.ci_mount, "CI logs in at Vault's auth mount"),
+    EnvironmentFact("deployer", "issuer", lambda e: _of(e, "issuer"), "CI's logins are signed by", gains=True),
+    EnvironmentFact("deployer", "audience", lambda e: _of(e, "audience"), "CI's logins have the audience"),
+    EnvironmentFact("deployer", "job", lambda e: _of(e, "subject"), "it is deployed by CI's job", gains=True),
+    EnvironmentFact("deployer", "claims", lambda e: _of(e, "claims"), "that job's login must also say"),
+    EnvironmentFact("deployer", "preview", lambda e: _of(e, "preview_subject"), "it is read by CI's job", gains=True),
+    EnvironmentFact("deployer", "preview_claims", lambda e: _of(e, "preview_claims"), "that job's login must also say"),
 )
+
+
+def _of(environment: Environment, name: str) -> str:
+    """Return a binding of the deployer as one text, empty where there is none; claims as `name=value`."""
+    value: str | tuple[tuple[str, str], ...] = getattr(environment.deployer, name, "")
+    return value if isinstance(value, str) else ", ".join("=".join(claim) for claim in value)
 
 
 def read_facts(environment: Environment) -> tuple[tuple[str, str], ...]:

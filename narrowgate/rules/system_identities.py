@@ -1,0 +1,214 @@
+"""What the system identities of an environment may do at most: one fixed table, which stands in place of exceptions.
+
+A tool's identity must keep rules that a system identity can't keep by its nature: the deployer makes roles, the broker
+assumes them. So each of them is judged against its own *ceiling*, by comparing what the policies allow, and is refused
+for one statement more. The ceilings are written here, not taken from the compilers that they check. Adding an identity
+is one entry. This module says what is allowed; `system_identity_fixed` judges.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from narrowgate.compile import names
+from narrowgate.rules.estate import Identity
+from narrowgate.rules.facts import IamIdentity, VaultAuthRole, VaultPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from narrowgate.plan import Environment
+    from narrowgate.rules.estate import Subject
+    from narrowgate.rules.settings import Settings
+
+BROKER: Final = "broker"
+
+# What these ask of a tool's identity is not what a system identity is; all other rules hold for it too.
+REPLACED_RULES: Final = frozenset(
+    {
+        "access-within-lock",
+        "iam-boundary-required",
+        "iam-no-privilege-escalation",
+        "iam-no-wildcard-resource",
+        "iam-role-no-admin",
+        "vault-policy-no-root-paths",
+        "vault-policy-no-sudo",
+        "vault-policy-own-paths",
+        "workflow-owner-required",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How a system identity logs in to Vault: at `mount`, with a token of `subject` for `audience` with `claims`."""
+
+    mount: str
+    audience: str
+    subject: str
+    claims: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most that one system identity may do and who may be it.
+
+    `arn` is its IAM role or user, `allows` the most that its IAM policies may allow (JSON), `trusts` the most that its
+    trust policy may (JSON; empty: it is no role that a stack makes). `policy` names its Vault policy, `paths` is the
+    most that this grants (HCL); both empty where it has no login to Vault, as `login` is None then.
+    """
+
+    kind: str
+    arn: str
+    allows: str
+    trusts: str = ""
+    policy: str = ""
+    paths: str = ""
+    login: Login | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the IAM name."""
+        return self.arn.rsplit("/", 1)[-1]
+
+    @property
+    def path(self) -> str:
+        """Return the IAM path."""
+        return "/" + "/".join(self.arn.split("/")[1:-1]) + "/"
+
+
+# path, what the deployer may do there, what the preview may; `+` is one segment
+_ALL: Final = "create read update delete"
+_DEPLOYED_PATHS: Final = (
+    # a workflow's login
+    ("sys/auth/{auth_prefix}/+", f"{_ALL} sudo", "read sudo"),
+    ("sys/auth/{auth_prefix}/+/tune", "read update sudo", "read sudo"),
+    ("sys/mounts/auth/{auth_prefix}/+/tune", "read update", "read"),
+    ("auth/{auth_prefix}/+/config", "create read update", "read"),
+    ("auth/{auth_prefix}/+/config/client", _ALL, "read"),
+    ("auth/{auth_prefix}/+/role/+", _ALL, "read"),
+    ("auth/{auth_prefix}/+/role/+/role-id", "create read update", "read"),
+    # its policies, by the beginning of their names: no system identity's policy is called so
+    ("sys/policies/acl/agent.*", _ALL, "read"),
+    ("sys/policies/acl/tool.*", _ALL, "read"),
+    # how its credentials are minted, never the credentials
+    ("{aws_mount}/roles/+", _ALL, "read"),
+    ("{database_mount}/roles/+", _ALL, "read"),
+    ("{pki_mount}/roles/+", _ALL, "read"),
+    ("identity/oidc/role/+", _ALL, "read"),
+    ("{kv_mount}/metadata/*", "create read update", "read"),
+    # the login itself
+    ("auth/token/lookup-self", "read", "read"),
+    ("auth/token/renew-self", "update", "update"),
+    ("auth/token/revoke-self", "update", "update"),
+)
+_CHANGES: Final = (
+    "iam:CreateRole", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy",
+    "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
+)  # fmt: skip
+_TAGS: Final = ("iam:TagRole", "iam:UntagRole")
+_READS: Final = (
+    "iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole",
+    "iam:ListRolePolicies", "iam:ListRoleTags",
+)  # fmt: skip
+
+
+def ceilings_of(environment: Environment) -> tuple[Ceiling, ...]:
+    """Return the ceiling of each system identity that `environment` has."""
+    found = [_broker(environment)] if environment.aws.broker_arn else []
+    if environment.deployer is not None:
+        binding = environment.deployer
+        for kind, subject, claims in (
+            (names.DEPLOYER, binding.subject, binding.claims),
+            (names.PREVIEW, binding.preview_subject, binding.preview_claims),
+        ):
+            login = Login(environment.vault.ci_mount, binding.audience, subject, claims)
+            found.append(_of_ci(environment, kind, login, binding.issuer))
+    return tuple(found)
+
+
+def _broker(environment: Environment) -> Ceiling:
+    """Return the broker's: it assumes tools' roles, and nothing else."""
+    roles = _roles(environment, "tool")
+    allows = _document(_allow(("sts:AssumeRole", "sts:TagSession"), roles))
+    return Ceiling(BROKER, environment.aws.broker_arn, allows)
+
+
+def _of_ci(environment: Environment, kind: str, login: Login, issuer: str) -> Ceiling:
+    aws, host = environment.aws, issuer.removeprefix("https://").rstrip("/")
+    roles = _roles(environment, "gated", "tool")
+    boundary = f"arn:{aws.partition}:iam::{aws.account}:policy/narrowgate/{environment.name}/boundary"
+    statements = [_allow(_READS, roles)]
+    if kind == names.DEPLOYER:
+        within = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+        statements += [_allow(_CHANGES, roles, Condition=within), _allow(_TAGS, roles)]
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:{aws.partition}:iam::{aws.account}:oidc-provider/{host}"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {f"{host}:aud": login.audience, f"{host}:sub": login.subject}},
+    }
+    return Ceiling(
+        kind=kind,
+        arn=f"arn:{aws.partition}:iam::{aws.account}:role/narrowgate/{environment.name}/system/"
+        + names.system_role_name(environment.name, kind),
+        allows=_document(*statements),
+        trusts=_document(trust),
+        policy=names.SYSTEM_POLICIES[kind],
+        paths=_paths(environment, 1 if kind == names.DEPLOYER else 2),
+        login=login,
+    )
+
+
+def _roles(environment: Environment, *kinds: str) -> list[str]:
+    aws = environment.aws
+    return [f"arn:{aws.partition}:iam::{aws.account}:role/narrowgate/{environment.name}/{kind}/*" for kind in kinds]
+
+
+def _allow(actions: tuple[str, ...], resources: list[str], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resources, **more}
+
+
+def _document(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def _paths(environment: Environment, column: int) -> str:
+    vault = environment.vault
+    places = {
+        "auth_prefix": vault.auth_prefix,
+        "aws_mount": vault.aws_mount,
+        "database_mount": vault.database_mount,
+        "kv_mount": vault.kv_mount,
+        "pki_mount": vault.pki_mount,
+    }
+    return "\n".join(
+        f"path {json.dumps(row[0].format(**places))} {{ capabilities = {json.dumps(row[column].split())} }}"
+        for row in _DEPLOYED_PATHS
+    )
+
+
+def is_system_identity(subject: Subject, settings: Settings) -> bool:
+    """Tell whether `subject` bears the name of a system identity of the environment, hence is judged by the table."""
+    return find_kind(subject, settings) is not None
+
+
+def find_kind(subject: Subject, settings: Settings) -> str | None:
+    """Return which system identity `subject` is of, by its name: of an IAM role or user, a Vault policy or a login."""
+    match subject:
+        case Identity() | IamIdentity():
+            known = {}
+            if settings.environment:
+                known = {names.system_role_name(settings.environment, kind): kind for kind in names.SYSTEM_POLICIES}
+            known |= {broker.rsplit("/", 1)[-1]: BROKER for broker in settings.brokers}
+            return known.get(subject.name) if subject.kind in {"role", "user"} else None
+        case VaultPolicy():
+            return _POLICIES.get(subject.name)
+        case VaultAuthRole():
+            return next((_POLICIES[policy] for policy in subject.policies if policy in _POLICIES), None)
+    return None
+
+
+_POLICIES: Final = {policy: kind for kind, policy in names.SYSTEM_POLICIES.items()}

@@ -1,0 +1,176 @@
+"""CI's identities as compiled keep the table, which is no wider than they need; one statement more is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from narrowgate.access import iam, vault
+from narrowgate.compile import compile_plan
+from narrowgate.declarations import load_environment, load_plan
+from narrowgate.rules import RULES, Settings, judge, settings_of
+from narrowgate.rules.documents import facts_of_documents
+from narrowgate.rules.facts import IamAttachment, IamIdentity, IamPolicy, VaultAuthRole, VaultPolicy
+from narrowgate.rules.system_identities import REPLACED_RULES, ceilings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from narrowgate.rules.facts import Fact
+
+STACKS = Path(__file__).resolve().parents[2] / "stacks"
+ENVIRONMENT = load_environment(STACKS, "dev")
+DOCUMENTS = compile_plan(load_plan(STACKS, ENVIRONMENT))
+SETTINGS = settings_of(ENVIRONMENT)
+FACTS = facts_of_documents(DOCUMENTS)
+NAME = "system-identity-fixed"
+ROLES = "arn:aws:iam::111111111111:role/narrowgate/dev/tool/*"
+
+
+def findings(facts: list[Fact], settings: Settings = SETTINGS) -> list[str]:
+    return [finding.message for finding in judge(facts, settings) if finding.rule == NAME]
+
+
+def test_compiled_identities_are_within_the_table() -> None:
+    assert judge(FACTS, SETTINGS) == []
+
+
+@pytest.mark.parametrize("kind", ["deployer", "preview"])
+def test_the_table_allows_no_more_than_they_need(kind: str) -> None:
+    ceiling = next(each for each in ceilings_of(ENVIRONMENT) if each.kind == kind)
+    ci = DOCUMENTS.foundation.deployer
+    assert ci is not None
+    identity = ci.deployer if kind == "deployer" else ci.preview
+    assert iam.compare(list(identity.role.policies.values()), ceiling.allows).no_new_access is True
+    assert iam.compare(identity.role.trust_policy, ceiling.trusts).no_new_access is True
+    assert vault.compare([vault.parse(identity.policy.text)], [vault.parse(ceiling.paths)]).no_new_access is True
+    assert identity.role.arn("aws", ENVIRONMENT.aws.account) == ceiling.arn
+
+
+def test_the_replaced_rules_exist() -> None:
+    # another rule of that name comes with the lock
+    assert REPLACED_RULES - {"access-within-lock"} <= {rule.name for rule in RULES}
+
+
+def change(kind: type[Fact], name: str, edit: Callable[[Any], Any]) -> list[Fact]:
+    changed = [edit(f) if isinstance(f, kind) and name in (getattr(f, "name", ""), f.at) else f for f in FACTS]
+    assert changed != FACTS
+    return changed
+
+
+def more_iam(statement: dict[str, Any]) -> Callable[[IamPolicy], IamPolicy]:
+    def edit(fact: IamPolicy) -> IamPolicy:
+        document = json.loads(fact.document)
+        document["Statement"] = [s for s in document["Statement"] if s["Effect"] == "Allow"]
+        document["Statement"].append({"Effect": "Allow", **statement})
+        return replace(fact, document=json.dumps(document))
+
+    return edit
+
+
+@pytest.mark.parametrize("identity", ["deployer IAM role", "preview IAM role"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"Action": "iam:PassRole", "Resource": ROLES},
+        {"Action": "iam:AttachRolePolicy", "Resource": ROLES},
+        {"Action": "iam:CreateRole", "Resource": ROLES},
+        {"Action": "sts:AssumeRole", "Resource": ROLES},
+        {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::acme-dev-documents/x"},
+        {"Action": "iam:GetRole", "Resource": "arn:aws:iam::111111111111:role/narrowgate/dev/*"},
+        {"NotAction": "iam:*", "Resource": "*"},
+    ],
+)
+def test_one_more_iam_statement_is_refused(identity: str, statement: dict[str, Any]) -> None:
+    assert findings(change(IamPolicy, identity, more_iam(statement)))
+
+
+@pytest.mark.parametrize("policy", ["system.deployer", "system.preview"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sys/policies/acl/*",
+        "sys/policies/acl/system.deployer",
+        "narrowgate-aws/sts/+",
+        "narrowgate-database/creds/incident-summarization.incidents",
+        "auth/+/role/+",
+        "sys/mounts/*",
+        "narrowgate-aws/config/root",
+        "auth/token/create",
+    ],
+)
+def test_one_more_vault_path_is_refused(policy: str, path: str) -> None:
+    rule = f'\npath "{path}" {{ capabilities = ["update"] }}\n'
+    assert findings(change(VaultPolicy, policy, lambda fact: replace(fact, text=fact.text + rule)))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"bound_subject": "repo:acme/agents:environment:dev-preview"},
+        {"bound_subject": ""},
+        {"bound_audiences": ["narrowgate:dev:ci", "sts.amazonaws.com"]},
+        {"bound_claims_type": "glob"},
+        {"token_policies": ["system.deployer", "operator"]},
+        {"token_no_default_policy": False},
+    ],
+)
+def test_another_login_is_refused(more: dict[str, Any]) -> None:
+    wider = change(VaultAuthRole, "deployer", lambda fact: replace(fact, settings={**fact.settings, **more}))
+    assert findings(wider)
+
+
+def test_a_login_elsewhere_gets_no_system_policy() -> None:
+    login = next(fact for fact in FACTS if isinstance(fact, VaultAuthRole) and fact.name == "deployer")
+    elsewhere = replace(login, at="elsewhere", mount="agents/evil", name="agent")
+    assert any("is not at CI's auth mount" in message for message in findings([*FACTS, elsewhere]))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("token.actions.githubusercontent.com:sub", "repo:acme/agents:pull_request"),
+        ("token.actions.githubusercontent.com:sub", "repo:acme/other:environment:dev"),
+        ("token.actions.githubusercontent.com:aud", "sts.amazonaws.com"),
+    ],
+)
+def test_another_trust_is_refused(key: str, value: str) -> None:
+    def edit(fact: IamIdentity) -> IamIdentity:
+        document = json.loads(str(fact.trust))
+        document["Statement"][0]["Condition"]["StringEquals"][key] = value
+        return replace(fact, trust=json.dumps(document))
+
+    assert findings(change(IamIdentity, "ng-dev-deployer", edit))
+
+
+def test_an_attached_policy_and_another_path_are_refused() -> None:
+    admin = IamAttachment(
+        at="attachment", kind="role", holder="ng-dev-deployer", policy="arn:aws:iam::aws:policy/AdministratorAccess"
+    )
+    assert findings([*FACTS, admin])
+    moved = change(IamIdentity, "ng-dev-deployer", lambda fact: replace(fact, path="/narrowgate/dev/tool/"))
+    assert any("stands at" in message for message in findings(moved))
+
+
+def test_without_bindings_a_system_identity_is_refused() -> None:
+    known = replace(SETTINGS, bindings=None)
+    assert {m.split(" can't")[0] for m in findings(FACTS, known)} == {"the deployer", "the preview"}
+    unbound = replace(SETTINGS, bindings=replace(ENVIRONMENT, deployer=None))
+    assert findings(FACTS, unbound)
+
+
+def test_the_broker_assumes_tools_roles_and_no_more() -> None:
+    broker = IamIdentity(at="broker", kind="user", name="broker", path="/narrowgate/dev/")
+
+    def policy(action: list[str], resource: str) -> IamPolicy:
+        statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        return IamPolicy(at="broker", kind="user", holder="broker", name="broker", document=document)
+
+    assert findings([broker, policy(["sts:AssumeRole", "sts:TagSession"], ROLES)]) == []
+    assert findings([broker, policy(["sts:AssumeRole"], "*")])
+    assert findings([broker, policy(["sts:AssumeRole", "iam:PassRole"], ROLES)])
