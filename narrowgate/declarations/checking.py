@@ -126,8 +126,8 @@ def _realities(source: EnvironmentSource) -> Iterator[tuple[tuple[object, ...], 
     yield ("vault", vault.address, vault.namespace), ("vault", "address"), f"the Vault {name}"
     if (ci := environment.deployer) is not None:
         # One job of CI that deploys both, or looks at both, would be one identity in both.
-        for key, subject in (("subject", ci.subject), ("preview_subject", ci.preview_subject)):
-            yield ("job", ci.issuer, subject), ("deployer", key), f"CI's job {subject}"
+        for place, subject in (("subject", ci.subject), ("preview_subject", ci.preview_subject)):
+            yield ("job", ci.issuer, subject), ("deployer", place), f"CI's job {subject}"
         audience = f"the audience {ci.audience} of CI's tokens"
         yield ("audience", ci.issuer, ci.audience), ("deployer", "audience"), audience
     for tool in environment.tools:
