@@ -3,6 +3,7 @@
 They make no authorization decision. No component makes a provider, and no resource is made inside an apply.
 """
 
+from narrowgate_pulumi.deployer import Deployer, DeployerArgs
 from narrowgate_pulumi.environment import Environment, EnvironmentArgs
 from narrowgate_pulumi.postgres import PostgresAccess, PostgresAccessArgs
 from narrowgate_pulumi.program import deploy_foundation, deploy_workflows, find_stack_config_dir, stop
@@ -12,6 +13,8 @@ from narrowgate_pulumi.workflow import AgentWorkflow, AgentWorkflowArgs
 __all__ = [
     "AgentWorkflow",
     "AgentWorkflowArgs",
+    "Deployer",
+    "DeployerArgs",
     "Environment",
     "EnvironmentArgs",
     "PostgresAccess",

@@ -17,6 +17,7 @@ import pulumi_vault as vault
 from narrowgate.declarations import DeclarationErrors, stack_config_dir_of
 from narrowgate.declarations.shards import WHOLE
 from narrowgate.errors import NarrowgateError
+from narrowgate_pulumi.deployer import Deployer
 from narrowgate_pulumi.environment import Environment
 from narrowgate_pulumi.passwords import look_up_password
 from narrowgate_pulumi.workflow import AgentWorkflow
@@ -57,7 +58,13 @@ def choose_providers(environment: plan.Environment) -> list[pulumi.ProviderResou
             allowed_account_ids=[environment.aws.account],
             endpoints=services,
         ),
-        vault.Provider("vault", address=environment.vault.address, namespace=environment.vault.namespace),
+        vault.Provider(
+            "vault",
+            address=environment.vault.address,
+            namespace=environment.vault.namespace,
+            # The login is short-lived by itself, and may not make tokens.
+            skip_child_token=True,
+        ),
     ]
 
 
@@ -74,6 +81,7 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
         for connection in documents.database_connections
     }
     config = pulumi.Config("narrowgate")
+    opts = pulumi.ResourceOptions(providers=choose_providers(environment))
     built = Environment(
         environment.name,
         {
@@ -82,8 +90,11 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
             "passwords": passwords,
             "password_version": config.get_int("brokerPasswordVersion") or 1,
         },
-        opts=pulumi.ResourceOptions(providers=choose_providers(environment)),
+        opts=opts,
     )
+    if documents.deployer is not None:
+        ci = Deployer(f"{environment.name}-ci", {"documents": documents.deployer}, opts=opts)
+        pulumi.export("deployer", {"role_arn": ci.role_arn, "preview_role_arn": ci.preview_role_arn})
     pulumi.export("boundary", built.boundary_arn)
     pulumi.export("connections", built.connections)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pytest
-from narrowgate_pulumi import AgentWorkflow, Environment
+from narrowgate_pulumi import AgentWorkflow, Deployer, Environment
 from pulumi.runtime import mocks
 
 from narrowgate.compile import compile_plan
@@ -227,3 +227,36 @@ def test_the_foundation_has_the_boundary_before_any_role(documents: PlanDocument
     aws = documents.environment.aws
     arn = f"arn:{aws.partition}:iam::{aws.account}:policy{boundary['path']}{boundary['name']}"
     assert {t.aws.role.boundary_arn for w in documents.workflows for t in w.tools if t.aws} == {arn}
+
+
+def test_ci_gets_its_identities_as_they_are(documents: PlanDocuments) -> None:
+    ci = documents.foundation.deployer
+    assert ci is not None
+    recorder, monitor = run(lambda: Deployer("dev-ci", {"documents": ci}) and None)
+    provider = recorder.made["aws:iam/openIdConnectProvider:OpenIdConnectProvider", "dev-ci-provider"]
+    assert (provider["url"], provider["clientIdLists"]) == (ci.issuer, [ci.provider_audience])
+    for identity in (ci.deployer, ci.preview):
+        prefix = f"dev-ci-{identity.kind}"
+        role = recorder.made["aws:iam/role:Role", f"{prefix}-role"]
+        assert json.loads(role["assumeRolePolicy"]) == identity.role.trust_policy
+        assert (role["name"], role["path"]) == (identity.role.name, identity.role.path)
+        ((name, document),) = identity.role.policies.items()
+        inline = recorder.made["aws:iam/rolePolicy:RolePolicy", f"{prefix}-{name}-policy"]
+        assert (inline["role"], json.loads(inline["policy"])) == (identity.role.name, document)
+        policy = recorder.made["vault:index/policy:Policy", f"{prefix}-vault-policy"]
+        assert (policy["name"], policy["policy"]) == (identity.policy.name, identity.policy.text)
+        login = recorder.made["vault:jwt/authBackendRole:AuthBackendRole", f"{prefix}-login"]
+        assert (login["backend"], login["boundSubject"]) == (
+            ci.auth_mount.path,
+            identity.auth_role.settings["bound_subject"],
+        )
+        before = {urn.rsplit("::", 1)[-1] for urn in monitor.requests[f"{prefix}-login"].dependencies}
+        assert {"dev-ci-auth", f"{prefix}-vault-policy"} <= before
+
+
+def test_an_oidc_provider_that_exists_is_adopted(documents: PlanDocuments) -> None:
+    ci = documents.foundation.deployer
+    assert ci is not None
+    recorder, _ = run(lambda: Deployer("dev-ci", {"documents": replace(ci, adopt_provider=True)}) and None)
+    assert not [name for kind, name in recorder.made if "openIdConnectProvider" in kind]
+    assert ("aws:iam/role:Role", "dev-ci-deployer-role") in recorder.made

@@ -9,6 +9,7 @@ import botocore.exceptions
 
 from rehearsal.doubles.aws import functions, policies
 from rehearsal.doubles.aws.clients import Aws, connect
+from rehearsal.doubles.aws.oidc import OIDC_PROVIDER
 from rehearsal.doubles.aws.principals import ACCESS_KEY, GROUP, USER
 from rehearsal.doubles.aws.role import ROLE
 from rehearsal.doubles.provider import Package
@@ -33,6 +34,7 @@ PACKAGE: Final[Package[Aws]] = Package(
         "aws:iam/group:Group": GROUP,
         "aws:iam/groupPolicy:GroupPolicy": policies.inline_policy("group"),
         "aws:iam/groupPolicyAttachment:GroupPolicyAttachment": policies.attachment("group"),
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider": OIDC_PROVIDER,
         "aws:iam/policy:Policy": policies.MANAGED_POLICY,
         "aws:iam/role:Role": ROLE,
         "aws:iam/rolePolicy:RolePolicy": policies.inline_policy("role"),
