@@ -192,10 +192,19 @@ class AwsBinding:
     endpoint_url: str | None = None
     session_tags: bool = False
 
+    @property
+    def sts_endpoint(self) -> str:
+        """Return the URL of the region's STS."""
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return self.endpoint_url or f"https://sts.{self.region}.{suffix}"
+
 
 @dataclass(frozen=True, slots=True)
 class VaultBinding:
-    """The environment's Vault: `address`, its CA (`ca_pem`, None for a public one), `namespace`, our mounts' paths."""
+    """The environment's Vault: `address`, its CA (`ca_pem`, None for a public one), `namespace`, our mounts' paths.
+
+    `adopt` says what of the foundation somebody else made and keeps: it is neither made nor changed nor deleted.
+    """
 
     address: str
     ca_pem: str | None = None
@@ -207,6 +216,7 @@ class VaultBinding:
     pki_mount: str = "narrowgate-pki"
     signing_key: str = "narrowgate"
     ci_mount: str = "narrowgate-ci"
+    adopt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,25 @@
-"""`Environment`: what an environment needs before its workflows: boundary, secrets mounts, database connections.
+"""`Environment`: what an environment needs before its workflows: boundary, mounts, connections, CA, signing key.
 
-An administrator deploys it, seldom; no workflow changes it. It deploys the documents of `narrowgate.compile` as they
-are. Vault's AWS engine gets no key here: its plugin finds the broker's credentials as a program on its host does.
+An administrator deploys it, seldom; no workflow changes it, so each part is made whether or not a tool uses it yet, or
+adopted where it exists already. It deploys the documents of `narrowgate.compile` as they are. Vault's AWS engine gets
+no key here: its plugin finds the broker's credentials as a program on its host does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_vault as vault
 
-from narrowgate_pulumi.texts import as_json, thaw
+from narrowgate_pulumi.mounts import VaultFoundation
+from narrowgate_pulumi.texts import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from narrowgate import plan
-    from narrowgate.compile.documents import FoundationDocuments, Json
-
-# What stands in the SDK's block `postgresql` of a connection; the rest belongs to every kind of database.
-POSTGRESQL_BLOCK = ("connection_url", "password_authentication", "username", "username_template")
+    from narrowgate.compile.documents import FoundationDocuments
 
 
 class EnvironmentArgs(TypedDict):
@@ -32,7 +30,10 @@ class EnvironmentArgs(TypedDict):
     documents: FoundationDocuments
     """The foundation's compiled documents."""
     passwords: Mapping[str, pulumi.Input[str]]
-    """The password of Vault's login for each connection, by the connection's name. Marked as secret here."""
+    """The password of Vault's login for each connection, by the connection's name. Marked as secret here.
+
+    Not read where the database mount is adopted.
+    """
     password_version: NotRequired[int]
     """Raise it to have Vault take the passwords anew; without that they are written once. Default 1."""
 
@@ -57,22 +58,7 @@ class Environment(pulumi.ComponentResource):
             policy=as_json(documents.boundary_policy),
             opts=child,
         )
-        vault.aws.SecretBackend(
-            f"{name}-aws",
-            path=documents.aws_mount,
-            description="Short-lived AWS credentials of agents' tools",
-            **thaw(documents.aws_config),
-            opts=child,
-        )
-        mount = vault.Mount(
-            f"{name}-database",
-            path=documents.database_mount,
-            type="database",
-            description="Short-lived database logins of agents' tools",
-            opts=child,
-        )
-        for connection in documents.database_connections:
-            self._connect_database(name, connection, args, mount)
+        VaultFoundation(name, documents, self).build(args["passwords"], args.get("password_version", 1))
         self.boundary_arn = boundary.arn
         self.aws_mount = pulumi.Output.from_input(documents.aws_mount)
         self.database_mount = pulumi.Output.from_input(documents.database_mount)
@@ -85,20 +71,4 @@ class Environment(pulumi.ComponentResource):
                 "database_mount": documents.database_mount,
                 "connections": names,
             }
-        )
-
-    def _connect_database(self, name: str, connection: Json, args: EnvironmentArgs, mount: vault.Mount) -> None:
-        settings = thaw(connection)
-        block: Any = {
-            **{key: settings.pop(key) for key in POSTGRESQL_BLOCK if key in settings},
-            # write-only: Vault gets it when it is made or the version is raised, and never gives it back
-            "password_wo": pulumi.Output.secret(args["passwords"][settings["name"]]),
-            "password_wo_version": args.get("password_version", 1),
-        }
-        vault.database.SecretBackendConnection(
-            f"{name}-database-{settings['name']}",
-            backend=args["documents"].database_mount,
-            postgresql=block,
-            **settings,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[mount]),  # the path is known, so no edge tells
         )

@@ -71,14 +71,14 @@ def choose_providers(environment: plan.Environment) -> list[pulumi.ProviderResou
 def deploy_foundation(environment: plan.Environment, documents: FoundationDocuments) -> None:
     """Build the foundation of one environment; an administrator runs this stack, seldom."""
     passfile = os.environ.get(PASSWORD_FILE_VARIABLE)
-    if documents.database_connections and not passfile:
+    connections = () if "database" in documents.adopted else documents.database_connections
+    if connections and not passfile:
         raise NarrowgateError(
             "Vault needs the password of its own database login, and no file gives it.",
             hint=f"name a libpq password file that holds it in {PASSWORD_FILE_VARIABLE}",
         )
     passwords = {
-        str(connection["name"]): look_up_password(Path(str(passfile)), connection)
-        for connection in documents.database_connections
+        str(connection["name"]): look_up_password(Path(str(passfile)), connection) for connection in connections
     }
     config = pulumi.Config("narrowgate")
     opts = pulumi.ResourceOptions(providers=choose_providers(environment))

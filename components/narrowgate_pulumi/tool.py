@@ -5,17 +5,35 @@ It deploys the documents of `narrowgate.compile` as they are: it must not decide
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_vault as vault
 
+from narrowgate.errors import NarrowgateError
 from narrowgate_pulumi.postgres import PostgresAccess
 from narrowgate_pulumi.texts import as_json, thaw
 
 if TYPE_CHECKING:
-    from narrowgate.compile.documents import AwsDocuments, PostgresDocuments, ToolDocuments
+    from narrowgate.compile.documents import (
+        AwsDocuments,
+        BearerDocuments,
+        KvDocuments,
+        PkiDocuments,
+        PostgresDocuments,
+        ToolDocuments,
+    )
+
+# Vault's API takes these as numbers of seconds, the SDK as texts.
+PKI_DURATIONS = ("max_ttl", "ttl")
+
+
+class MissingAccessorError(NarrowgateError):
+    """A tool's tokens name the requester, but nobody said at which auth mount that name stands."""
+
+    code = "accessor-missing"
+    hint = "pass the `accessor` of the workflow's auth mount as `auth_accessor`"
 
 
 class ToolAccessArgs(TypedDict):
@@ -23,11 +41,15 @@ class ToolAccessArgs(TypedDict):
 
     documents: ToolDocuments
     """The tool's compiled documents."""
+    auth_accessor: NotRequired[pulumi.Input[str]]
+    """The accessor of the workflow's auth mount; needed where the tool's tokens name the requester."""
 
 
 class ToolAccess(pulumi.ComponentResource):
-    """An IAM role and the Vault role that assumes it; or a PostgreSQL group role and the Vault role that logs in to it.
+    """What mints one tool's credentials, and the policy that lets its workflow's agent, and nobody else, ask for them.
 
+    By backend that is an IAM role and the Vault role that assumes it; a PostgreSQL group role and the Vault role that
+    logs in to it; a role of Vault's identity tokens; a role of its CA; or a KV path that waits for a person to fill it.
     A tool whose every action is gated makes nothing: no credential path exists for it. Outputs: `credential_path`
     (None for such a tool).
     """
@@ -42,6 +64,12 @@ class ToolAccess(pulumi.ComponentResource):
             made = self._assume_role(name, documents.aws)
         if documents.postgres is not None:
             made = self._join_group(name, documents.postgres)
+        if documents.bearer is not None:
+            made = self._sign_tokens(name, documents.bearer, args.get("auth_accessor"))
+        if documents.kv is not None:
+            made = self._keep_secret(name, documents.kv)
+        if documents.pki is not None:
+            made = self._sign_certificates(name, documents.pki)
         if documents.policy is not None:
             vault.Policy(
                 f"{name}-policy",
@@ -106,3 +134,43 @@ class ToolAccess(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[group]),
         )
         return [vault_role]
+
+    def _sign_tokens(
+        self, name: str, documents: BearerDocuments, accessor: pulumi.Input[str] | None
+    ) -> list[pulumi.Resource]:
+        settings = thaw(documents.role.settings)
+        placeholder = documents.accessor_placeholder
+        if placeholder is not None:
+            if accessor is None:
+                raise MissingAccessorError(f"the tokens of {name} name the requester, and no auth mount says where")
+            text: str = settings["template"]
+            known = pulumi.Output.from_input(accessor)
+            settings["template"] = known.apply(lambda value: text.replace(placeholder, value))
+        role = vault.identity.OidcRole(
+            f"{name}-vault-role", name=documents.role.name, **settings, opts=pulumi.ResourceOptions(parent=self)
+        )
+        return [role]
+
+    def _keep_secret(self, name: str, documents: KvDocuments) -> list[pulumi.Resource]:
+        metadata = vault.generic.Endpoint(
+            f"{name}-secret",
+            path=documents.metadata_path,
+            data_json=as_json({"custom_metadata": documents.custom_metadata}),
+            ignore_absent_fields=True,  # Vault answers with the versions too
+            # Deleting the metadata would delete the key that a person put there, also where a workflow is only renamed.
+            disable_delete=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return [metadata]
+
+    def _sign_certificates(self, name: str, documents: PkiDocuments) -> list[pulumi.Resource]:
+        settings = thaw(documents.role.settings)
+        settings.update({key: str(settings[key]) for key in PKI_DURATIONS if key in settings})
+        role = vault.pkisecret.SecretBackendRole(
+            f"{name}-vault-role",
+            backend=documents.role.mount,
+            name=documents.role.name,
+            **settings,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return [role]

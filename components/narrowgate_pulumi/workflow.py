@@ -10,21 +10,12 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import pulumi
 import pulumi_vault as vault
 
-from narrowgate.errors import NarrowgateError
+from narrowgate_pulumi.logins import admit_agent, open_mount
 from narrowgate_pulumi.texts import thaw
 from narrowgate_pulumi.tool import ToolAccess
 
 if TYPE_CHECKING:
-    from narrowgate.compile.documents import Json, WorkflowDocuments
-
-# Vault's API says `policies` of a login by `token_policies`; the SDK has the same names but for the role's own.
-LOGIN_TYPES = ("jwt",)
-
-
-class UnsupportedLoginError(NarrowgateError):
-    """The documents ask for something that the deploy cannot express; deploying less would be a guess."""
-
-    code = "login-unsupported"
+    from narrowgate.compile.documents import WorkflowDocuments
 
 
 class AgentWorkflowArgs(TypedDict):
@@ -37,8 +28,10 @@ class AgentWorkflowArgs(TypedDict):
 class AgentWorkflow(pulumi.ComponentResource):
     """All identities, policies and grants of one workflow. Outputs: `manifest`, what its agent needs to know.
 
-    The auth mount comes last and goes first: nobody can log in before everything is in place, and removing a workflow
-    revokes its logins and their leases before what they stand on is taken away.
+    Nobody can log in before everything is in place: the auth role comes last, and goes first. The auth mount comes
+    after all tools that lease credentials and goes before them, so that removing a workflow ends its logins and their
+    leases before what they stand on is taken away. Only tools whose tokens name the requester, by the mount's accessor,
+    come between mount and role; no lease stands on them.
     """
 
     manifest: pulumi.Output[dict[str, Any]]
@@ -46,60 +39,22 @@ class AgentWorkflow(pulumi.ComponentResource):
     def __init__(self, name: str, args: AgentWorkflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("narrowgate:index:AgentWorkflow", name, {}, opts)
         documents = args["documents"]
-        tools: list[pulumi.Resource] = [
-            ToolAccess(
-                f"{name}.{tool.access.tool}",
-                {"documents": tool},
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-            for tool in documents.tools
-        ]
+        opts = pulumi.ResourceOptions(parent=self)
         policy = vault.Policy(
-            f"{name}-policy",
-            name=documents.agent_policy.name,
-            policy=documents.agent_policy.text,
-            opts=pulumi.ResourceOptions(parent=self),
+            f"{name}-policy", name=documents.agent_policy.name, policy=documents.agent_policy.text, opts=opts
         )
-        self._admit_agent(name, documents, [*tools, policy])
+        waiting = [tool for tool in documents.tools if tool.bearer and tool.bearer.accessor_placeholder]
+        before: list[pulumi.Resource] = [
+            ToolAccess(f"{name}.{tool.access.tool}", {"documents": tool}, opts=opts)
+            for tool in documents.tools
+            if tool not in waiting
+        ]
+        mount = open_mount(name, documents.auth_mount, self, after=[*before, policy])
+        tools = [
+            ToolAccess(f"{name}.{tool.access.tool}", {"documents": tool, "auth_accessor": mount.accessor}, opts=opts)
+            for tool in waiting
+        ]
+        admit_agent(name, documents, self, after=[*mount.resources, *tools])
         manifest = thaw(documents.manifest)
         self.manifest = pulumi.Output.from_input(manifest)
         self.register_outputs({"manifest": manifest})
-
-    def _admit_agent(self, name: str, documents: WorkflowDocuments, before: list[pulumi.Resource]) -> None:
-        mount, role = documents.auth_mount, documents.auth_role
-        if mount.type not in LOGIN_TYPES:
-            raise UnsupportedLoginError(
-                f"the workflow {name} logs in by {mount.type}, which cannot be deployed yet",
-                hint=f"set identity to {' or '.join(LOGIN_TYPES)}",
-            )
-        backend = vault.jwt.AuthBackend(
-            f"{name}-auth",
-            path=mount.path,
-            type=mount.type,
-            **thaw(mount.config),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
-        )
-        vault.jwt.AuthBackendRole(
-            f"{name}-auth-role",
-            backend=mount.path,
-            role_name=role.name,
-            **_role_arguments(name, role.settings),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[backend]),  # the path is known, so no edge tells
-        )
-
-
-def _role_arguments(name: str, settings: Json) -> dict[str, Any]:
-    """Return a JWT role's settings as the SDK takes them: a list of accepted claim values is one text with commas."""
-    arguments: dict[str, Any] = thaw(settings)
-    claims = {
-        claim: [value] if isinstance(value, str) else value
-        for claim, value in arguments.get("bound_claims", {}).items()
-    }
-    if torn := [value for values in claims.values() for value in values if "," in value]:
-        raise UnsupportedLoginError(
-            f"the workflow {name} binds a claim to {torn[0]!r}: Vault's provider would take it for several values",
-            hint="use names without a comma",
-        )
-    if claims:
-        arguments["bound_claims"] = {claim: ",".join(values) for claim, values in claims.items()}
-    return arguments

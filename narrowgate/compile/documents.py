@@ -7,7 +7,7 @@ dicts with sorted keys; texts are final, byte for byte. This module holds values
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -224,7 +224,11 @@ class DeployerDocuments:
 
 @dataclass(frozen=True, slots=True)
 class FoundationDocuments:
-    """What an environment needs before its workflows: mounts' paths, the permissions boundary, engine settings."""
+    """What an environment needs before its workflows: mounts' paths, the permissions boundary, engine settings.
+
+    `adopted` names what of it exists already and is its owner's. `issuer` is what identity tokens call their issuer's
+    address; `signing_key_config` and `pki_root` are settings in Vault's API field names.
+    """
 
     boundary_name: str
     boundary_path: str
@@ -237,6 +241,10 @@ class FoundationDocuments:
     pki_mount: str = "narrowgate-pki"
     signing_key: str = "narrowgate"
     deployer: DeployerDocuments | None = None
+    signing_key_config: Json = field(default_factory=dict)
+    pki_root: Json = field(default_factory=dict)
+    issuer: str = ""
+    adopted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""What an environment needs before any workflow: the boundary, the two secrets mounts, the connections.
+"""What an environment needs before any workflow: boundary, secrets mounts, connections, signing key, CA.
 
-Everything comes from the environment's bindings, so that a new workflow never changes the foundation. This module must
-not look at any workflow, and holds no password: the deployer gives it to Vault.
+Everything comes from the environment's bindings, so that a new workflow never changes the foundation: each mount is
+there from the start, and one that no tool uses yet grants nothing. This module must not look at any workflow, and holds
+no password: the deployer gives it to Vault.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # The session's name tells workflow, tool and user: `<workflow>.<tool>@<login's display name>`; long ones end in a hash.
 AWS_USERNAME_TEMPLATE: Final = '{{ printf "%s@%s" .PolicyName .DisplayName | truncate_sha256 64 }}'
+DAY_SECONDS: Final = 86400
+CA_SECONDS: Final = 3650 * DAY_SECONDS
 
 
 def compile_foundation(environment: Environment) -> FoundationDocuments:
@@ -36,16 +39,35 @@ def compile_foundation(environment: Environment) -> FoundationDocuments:
         pki_mount=environment.vault.pki_mount,
         signing_key=environment.vault.signing_key,
         deployer=compile_deployer(environment),
+        signing_key_config={
+            "algorithm": "ES256",
+            # A role names its client id itself, so a list here would keep nobody out who can write a role; it would
+            # only make each new tool change the key.
+            "allowed_client_ids": ["*"],
+            "rotation_period": DAY_SECONDS,
+            # Vault refuses a role whose tokens outlive their key.
+            "verification_ttl": max(DAY_SECONDS, environment.limits.max_ttl_seconds),
+        },
+        pki_root={
+            "common_name": f"narrowgate {environment.name} agents",
+            "exclude_cn_from_sans": True,
+            "key_bits": 256,
+            "key_type": "ec",
+            # It signs agents' certificates and no further CA.
+            "max_path_length": 0,
+            "ttl": f"{CA_SECONDS}s",
+        },
+        issuer=environment.vault.address,
+        adopted=environment.vault.adopt,
     )
 
 
 def _aws_config(environment: Environment) -> Json:
     aws = environment.aws
-    suffix = "amazonaws.com.cn" if aws.partition == "aws-cn" else "amazonaws.com"
     return {
         "iam_endpoint": aws.endpoint_url or "",
         "region": aws.region,
-        "sts_endpoint": aws.endpoint_url or f"https://sts.{aws.region}.{suffix}",
+        "sts_endpoint": aws.sts_endpoint,
         "sts_region": aws.region,
         "username_template": AWS_USERNAME_TEMPLATE,
     }

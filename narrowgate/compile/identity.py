@@ -156,8 +156,29 @@ def _approle_role(workflow: WorkflowAccess, environment: Environment) -> dict[st
 
 
 def _aws_config(environment: Environment) -> dict[str, Any]:
-    # The header binds a signed request to this Vault, so that it cannot be replayed to another one.
-    return {"iam_server_id_header_value": urlsplit(environment.vault.address).hostname}
+    return {
+        "iam_endpoint": environment.aws.endpoint_url or "",
+        # The header binds a signed request to this Vault, so that it cannot be replayed to another one.
+        "iam_server_id_header_value": server_id(environment),
+        # An agent signs for its region's STS; Vault sends the request on, and a request for another host is refused.
+        "sts_endpoint": environment.aws.sts_endpoint,
+        "sts_region": environment.aws.region,
+    }
+
+
+def server_id(environment: Environment) -> str:
+    """Return what a signed request must call this Vault."""
+    return str(urlsplit(environment.vault.address).hostname)
+
+
+def login_parameters(workflow: WorkflowAccess, environment: Environment) -> dict[str, Any]:
+    """Return what the agent must know to log in, beside mount and role; nothing of it is secret."""
+    if workflow.identity == "approle":
+        return {"role_id": _audience(workflow, environment)}
+    if workflow.identity == "aws":
+        aws = environment.aws
+        return {"server_id": server_id(environment), "sts_endpoint": aws.sts_endpoint, "sts_region": aws.region}
+    return {}
 
 
 def _aws_role(workflow: WorkflowAccess, environment: Environment) -> dict[str, Any]:

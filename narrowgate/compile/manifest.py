@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.compile import names
 from narrowgate.compile.backends import BACKENDS
+from narrowgate.compile.identity import login_parameters
 from narrowgate.compile.words import describe_grant
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def compile_manifest(
             "requesters": list(workflow.requesters),
             "role": role.name,
             "ttl_seconds": workflow.ttl_seconds,
+            **login_parameters(workflow, environment),
         },
         "owner": workflow.owner,
         "purpose": workflow.purpose,

@@ -180,11 +180,12 @@ def _is_network(text: str) -> bool:
 def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
     identity = declaration.identity.model_dump()
     identity["public_keys"] = tuple(declaration.identity.public_keys)
+    vault = {**declaration.vault.model_dump(), "adopt": tuple(sorted(set(declaration.vault.adopt)))}
     limits, cluster = declaration.limits, declaration.kubernetes
     return Environment(
         name=declaration.name,
         aws=AwsBinding(**declaration.aws.model_dump()),
-        vault=VaultBinding(**declaration.vault.model_dump()),
+        vault=VaultBinding(**vault),
         identity=IdentityBinding(**identity),
         tools=tuple(
             ToolBinding(tool, tuple(sorted(values.items()))) for tool, values in sorted(declaration.tools.items())

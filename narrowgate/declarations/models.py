@@ -198,6 +198,8 @@ class VaultDeclaration(Declared):
     """The key that signs the tokens of `bearer` tools."""
     ci_mount: MountPath = "narrowgate-ci"
     """Where CI's own jobs log in: the deployer and the preview."""
+    adopt: list[Literal["aws", "database", "issuer", "kv", "pki", "signing_key"]] = Field(default_factory=list)
+    """What exists already and stays its owner's: the foundation checks it, and never makes, changes or deletes it."""
 
 
 Pointer = Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]

@@ -1,8 +1,9 @@
 """Who uses which identity: what the rule against shared identities counts.
 
 A *thing* is what stands for one identity of one workflow or tool: an IAM role, a credential path, a Vault policy, an
-agent's name in its token, a database role, an entity. A *user* is what reaches it. How a thing is told from its user
-follows from what refers to what, so that it holds for resources which nobody made with us.
+agent's name in its token, a database role, an entity, a certificate's name, the claims of a signed token. A *user* is
+what reaches it. How a thing is told from its user follows from what refers to what, so that it holds for resources
+which nobody made with us.
 This module reads facts; it must not judge.
 """
 
@@ -16,6 +17,7 @@ from narrowgate.compile.names import SYSTEM_POLICIES
 from narrowgate.rules.common_paths import is_common_path
 from narrowgate.rules.facts import Fact, VaultAuthRole, VaultEntityAlias, VaultPolicy, VaultSecretRole, names
 from narrowgate.rules.logins import agent_names
+from narrowgate.rules.minted_names import certificate_names, signed_claims
 from narrowgate.rules.questions import granted_paths
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ VAULT_POLICY = "Vault policy"
 AGENT_NAME = "agent name"
 DATABASE_ROLE = "database role"
 ENTITY = "Vault entity"
+CERTIFICATE = "certificate name"
+SIGNED_TOKEN = "signed token"  # noqa: S105 - a kind of thing
 
 _IN_ROLE = re.compile(
     r'\b(?:IN\s+ROLE|IN\s+GROUP|GRANT)\s+((?:"(?:[^"]|"")+"|[a-z_][\w$]*)(?:\s*,\s*(?:"(?:[^"]|"")+"|[a-z_][\w$]*))*)',
@@ -93,6 +97,11 @@ def _secret_role_usages(fact: Fact) -> Iterator[Usage]:
             yield Usage(DATABASE_ROLE, f"{role} of {database}", user)
         if fact.settings.get("username"):
             yield Usage(DATABASE_ROLE, f"{fact.settings['username']} of {database}", user)
+    if fact.engine == "pki":
+        for name in certificate_names(fact.settings):
+            yield Usage(CERTIFICATE, name, user)
+    if fact.engine == "identity" and (claims := signed_claims(fact.settings)):
+        yield Usage(SIGNED_TOKEN, claims, user)
 
 
 def _policy_usages(fact: Fact) -> Iterator[Usage]:

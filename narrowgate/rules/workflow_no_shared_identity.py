@@ -3,7 +3,8 @@
 Source: the permission model (one agent identity per workflow; a shared agent account is rejected before deploy).
 Judged by what refers to what, so it holds for resources that nobody made with us: two Vault roles that assume one IAM
 role, two policies that reach one credential path, two logins with one policy or for one agent, a login that names no
-agent, policies that flow from groups and entities into every member's token.
+agent, two roles that mint one certificate name or one token, policies that flow from groups and entities into every
+member's token.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from narrowgate.rules.logins import (
     caller_claims,
     wildcard_claims,
 )
+from narrowgate.rules.minted_names import open_names
 from narrowgate.rules.rule import Reporter, Rule, report
 
 if TYPE_CHECKING:
@@ -46,6 +48,14 @@ _WHAT_IT_LETS: Mapping[str, tuple[str, str]] = {
         "Make a group role for each workflow and tool.",
     ),
     "Vault entity": ("log in as {user} and keep what {thing} may do", "Make an entity for each workflow."),
+    "certificate name": (
+        "call a tool as {thing} with a certificate of {user}",
+        "Give each workflow and tool a name of its own in allowed_uri_sans.",
+    ),
+    "signed token": (
+        "call a tool as {thing} with a token of {user}",
+        "Put the workflow and the tool into the template's claims.",
+    ),
 }
 
 
@@ -152,6 +162,12 @@ def _judge_secret_role(role: VaultSecretRole, found: Reporter) -> Iterator[Findi
             f"Vault role {role.mount}/{role.name} hands out the one database account {account!r}",
             detail="All who read it log in to the database as the same account.",
             fix="Use a dynamic role, whose creation_statements make a login for each reader.",
+        )
+    if role.engine == "pki" and (chosen := open_names(role.settings)):
+        yield found(
+            f"Vault role {role.mount}/{role.name} lets its caller choose the certificate's name: {', '.join(chosen)}",
+            detail="Whoever may ask gets a certificate of any name that fits, also one of another workflow's agent.",
+            fix="Name the one exact SPIFFE id in allowed_uri_sans.",
         )
 
 

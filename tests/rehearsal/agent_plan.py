@@ -13,7 +13,8 @@ from rehearsal.layout import CHECKOUT
 
 STACKS = CHECKOUT / "stacks"
 PLAN: AccessPlan = load_plan(STACKS, load_environment(STACKS, "dev"))
-WORKFLOWS = [workflow.name for workflow in PLAN.workflows]
+# Those that act for people; the others log in as themselves, each in its own way.
+WORKFLOWS = [workflow.name for workflow in PLAN.workflows if workflow.requesters]
 TOOLS = [tool for workflow in PLAN.workflows for tool in workflow.tools]
 PATHS = {
     (documents.access.workflow, documents.access.tool): documents.credential_path

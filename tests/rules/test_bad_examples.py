@@ -32,6 +32,26 @@ REFUSED = {
         "policy-tool.onboarding.documents",
         "narrowgate-aws/sts/summaries.documents",
     ),
+    "two_workflows_one_secret": (
+        "workflow-no-shared-identity",
+        "policy-tool.onboarding.rates",
+        "narrowgate-kv/data/rates/api-key",
+    ),
+    "two_workflows_one_certificate": (
+        "workflow-no-shared-identity",
+        "vault-onboarding.ledger",
+        "spiffe://dev.acme.example/dev/summaries/ledger",
+    ),
+    "certificate_of_any_name": (
+        "workflow-no-shared-identity",
+        "vault-summaries.ledger",
+        "choose the certificate's name",
+    ),
+    "two_workflows_one_token": (
+        "workflow-no-shared-identity",
+        "vault-onboarding.payments",
+        "summaries.payments at https://payments.dev.example.com",
+    ),
     "two_logins_one_agent": ("workflow-no-shared-identity", "onboarding-login", "agent:summaries"),
     "login_without_bound_claims": ("workflow-no-shared-identity", "onboarding-login", "names no agent"),
     "login_with_a_wildcard_claim": ("workflow-no-shared-identity", "onboarding-login", "/act/sub=agent:*"),

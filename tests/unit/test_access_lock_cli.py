@@ -71,7 +71,7 @@ def test_diff_as_json(run: Run, edit: Edit) -> None:
     assert code == 1
     assert answer["no_new_access"] is False
     assert {gain["workflow"] for gain in answer["gains"]} == {"incident-summarization", "ticket-drafting"}
-    assert answer["unchanged"] == ["vendor-onboarding"]
+    assert answer["unchanged"] == ["nightly-reconciliation", "vendor-onboarding"]
 
 
 def test_diff_of_all_environments_as_json(run: Run) -> None:
@@ -133,7 +133,7 @@ def test_diff_with_a_folder_of_locks(run: Run, stacks: Path, edit: Edit) -> None
     (base / "dev.yaml").unlink()
     code, out, _ = run("diff", "--env", "all", "--lock", base)
     assert code == 1
-    assert out.count("is a new workflow") == 3
+    assert out.count("is a new workflow") == 4
 
 
 # Git ------------------------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_a_new_environment_gains_everything(run: Run, git: Callable[..., str]) -
     git("commit", "-qm", "no lock")
     code, out, _ = run("diff", "--env", "dev", "--base", "main")
     assert code == 1
-    assert out.count("is a new workflow") == 3
+    assert out.count("is a new workflow") == 4
 
 
 @pytest.mark.parametrize("ref", ["nowhere", "--output=x", "-h", "main:stacks", "", "main..main"])

@@ -50,13 +50,14 @@ STATED = {
     "tools",  # their databases; buckets and the like stand in the grants
 }
 # Addresses, certificates and keys move without a change of access; region and partition stand in the ARNs; the external
-# id is a second lock on the broker's door; limits cap what the plan already says.
+# id is a second lock on the broker's door; limits cap what the plan already says; who made a mount opens it to nobody.
 LEFT_OUT = {
     "aws.region",
     "aws.partition",
     "aws.external_id",
     "aws.endpoint_url",
     "vault.address",
+    "vault.adopt",
     "vault.ca_pem",
     "identity.jwks_url",
     "identity.public_keys",

@@ -10,62 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pytest
+from component_mocks import run
 from narrowgate_pulumi import AgentWorkflow, Deployer, Environment
-from pulumi.runtime import mocks
 
 from narrowgate.compile import compile_plan
 from narrowgate.declarations import load_environment, load_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from component_mocks import Monitor, Recorder
 
     from narrowgate.compile.documents import PlanDocuments, WorkflowDocuments
 
 STACKS = Path(__file__).resolve().parents[2] / "stacks"
-
-
-class Recorder(mocks.Mocks):
-    """Answers every registration and keeps what was sent, with the dependencies that the engine would see."""
-
-    def __init__(self) -> None:
-        self.made: dict[tuple[str, str], dict[str, Any]] = {}
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        self.made[args.typ, args.name] = args.inputs
-        return f"{args.name}-id", {**args.inputs, "arn": f"arn:{args.name}"}
-
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
-        raise AssertionError(f"a component called {args.token}")
-
-
-class Monitor(mocks.MockMonitor):
-    """A mock monitor that also keeps each registration's request."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        super().__init__(recorder)
-        self.requests: dict[str, Any] = {}
-        self.outputs: dict[str, Any] = {}
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802, ANN401 - the protocol's names and types
-        self.requests[request.name] = request
-        return super().RegisterResource(request)
-
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802, ANN401 - as above
-        self.outputs[request.urn.rsplit("::", 1)[-1]] = request
-        return super().RegisterResourceOutputs(request)
-
-
-def run(program: Callable[[], None]) -> tuple[Recorder, Monitor]:
-    recorder = Recorder()
-    monitor = Monitor(recorder)
-    mocks.set_mocks(recorder, project="narrowgate", stack="dev", monitor=monitor)
-
-    @pulumi.runtime.test
-    def body() -> None:
-        program()
-
-    body()
-    return recorder, monitor
 
 
 def drop_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -60,7 +60,7 @@ def test_a_workflow_that_is_not_promoted_here_has_no_access(
 ) -> None:
     edit(INCIDENT, "[dev]", "[prod]")
     plan = load_plan(stacks, load_environment(stacks, "dev"))
-    assert [w.name for w in plan.workflows] == ["ticket-drafting", "vendor-onboarding"]
+    assert [w.name for w in plan.workflows] == ["nightly-reconciliation", "ticket-drafting", "vendor-onboarding"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def camel(name: str) -> str:
 
 def sdk_class(token: str) -> type[pulumi.Resource]:
     package, module, name = token.split(":")
-    folder = module.split("/")[0]
+    folder = module.split("/")[0].lower()  # `appRole` is the SDK's `approle`
     path = f"pulumi_{package}" if folder == "index" else f"pulumi_{package}.{folder}"
     found: type[pulumi.Resource] = getattr(importlib.import_module(path), name)
     return found

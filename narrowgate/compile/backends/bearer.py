@@ -132,9 +132,10 @@ def compile_tool(workflow: WorkflowAccess, tool: ToolAccess, environment: Enviro
 
 def describe_connection(documents: ToolDocuments, environment: Environment) -> Json:
     """Return what an agent must know to use the token."""
+    vault = environment.vault
     return {
         "audience": _audience(documents.access),
-        "issuer": f"{environment.vault.address}/v1/identity/oidc",
+        "issuer": "/".join(part for part in (vault.address, "v1", vault.namespace, "identity/oidc") if part),
         "scheme": "Bearer",
     }
 

@@ -1,1 +1,1 @@
-"""The double of the Pulumi Vault provider: policies, mounts, JWT logins, the AWS and database engines, over hvac."""
+"""The double of the Pulumi Vault provider: policies, mounts, logins, secrets engines, over hvac."""

@@ -1,11 +1,11 @@
-"""The secrets engines that mint agents' credentials: AWS and databases."""
+"""The secrets engines that mint agents' credentials, AWS and databases; and the settings of a key-value engine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rehearsal.doubles.vault.mounts import ConfiguredMount, configured_mount
+from rehearsal.doubles.vault.mounts import ConfiguredMount, configured_mount, duration_seconds
 from rehearsal.doubles.vault.settings import Fields, settings_type
 
 if TYPE_CHECKING:
@@ -156,4 +156,10 @@ DATABASE_CONNECTION: Final[ResourceType[Vault]] = settings_type(
     equal={"postgresql": same_block},
     adopt=keep_password,
     defaults={"verifyConnection": True, "pluginName": "postgresql-database-plugin"},
+)
+KV_SETTINGS: Final[ResourceType[Vault]] = settings_type(
+    "{mount}/config",
+    Fields({"casRequired": False, "deleteVersionAfter": 0, "maxVersions": 0}),
+    equal={"deleteVersionAfter": lambda one, other: duration_seconds(one) == duration_seconds(other)},
+    deletable=False,
 )

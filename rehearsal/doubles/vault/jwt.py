@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rehearsal.doubles.vault.mounts import AUTH, ConfiguredMount, configured_mount
 from rehearsal.doubles.vault.settings import Fields, Translation, settings_type
+from rehearsal.doubles.vault.tokens import TOKEN_FIELDS, TOKEN_LISTS
 
 if TYPE_CHECKING:
     from rehearsal.doubles.resource import ResourceType
@@ -73,15 +74,7 @@ JWT_ROLE: Final[ResourceType[Vault]] = settings_type(
             "notBeforeLeeway": 0,
             "oidcScopes": [],
             "roleType": "oidc",
-            "tokenBoundCidrs": [],
-            "tokenExplicitMaxTtl": 0,
-            "tokenMaxTtl": 0,
-            "tokenNoDefaultPolicy": False,
-            "tokenNumUses": 0,
-            "tokenPeriod": 0,
-            "tokenPolicies": [],
-            "tokenTtl": 0,
-            "tokenType": "default",
+            **TOKEN_FIELDS,
             "userClaim": "",
             "userClaimJsonPointer": False,
             "verboseOidcLogging": False,
@@ -89,6 +82,6 @@ JWT_ROLE: Final[ResourceType[Vault]] = settings_type(
         {"boundClaims": Translation("bound_claims", split_claims, join_claims)},
     ),
     required=frozenset({"userClaim"}),
-    unordered=frozenset({"boundAudiences", "tokenPolicies", "tokenBoundCidrs", "oidcScopes", "allowedRedirectUris"}),
+    unordered=TOKEN_LISTS | {"boundAudiences", "oidcScopes", "allowedRedirectUris"},
     defaults={"backend": "jwt", "roleType": "oidc"},
 )

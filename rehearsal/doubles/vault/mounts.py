@@ -178,7 +178,8 @@ class ConfiguredMount:
         mount = read_mount(vault, f"{self.prefix}/{path}")
         if mount is None:
             return None
-        data = vault.read(self.config.format(path=path)) or {}
+        # A type that has no configuration of its own may not have the path either.
+        data = (vault.read(self.config.format(path=path)) if self.fields.absent else None) or {}
         inputs = {"path": path, **mount_inputs(mount, self.tunable), **self.fields.decode(data)}
         if self.block:
             inputs["tune"] = TUNE_BLOCK.decode(mount.get("config", {}))
@@ -203,12 +204,13 @@ class ConfiguredMount:
             vault.write(f"{self.prefix}/{path}/tune", tune)
 
 
-def configured_mount(
+def configured_mount(  # noqa: PLR0913 -- the columns of a table
     mount: ConfiguredMount,
     *,
     defaults: Mapping[str, Any],
     secrets: frozenset[str] = frozenset(),
     provider_only: frozenset[str] = frozenset(),
+    required: frozenset[str] = frozenset({"path"}),
     equal: Mapping[str, Callable[[Any, Any], bool]] | None = None,
 ) -> ResourceType[Vault]:
     """Return the type of `mount`; `provider_only` are properties that say how, not what, and change nothing here."""
@@ -218,7 +220,7 @@ def configured_mount(
         read=mount.read,
         update=mount.update,
         delete=mount.delete,
-        required=frozenset({"path"}),
+        required=required,
         replace=frozenset({"path", *FIXED.absent}),
         identity=frozenset({"path"}),
         computed=frozenset({"accessor"}),

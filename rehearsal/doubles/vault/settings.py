@@ -111,25 +111,36 @@ def settings_type(  # noqa: PLR0913 -- the columns of a table
     defaults: Mapping[str, Any] | None = None,
     equal: Mapping[str, Callable[[Any, Any], bool]] | None = None,
     adopt: Callable[[Values, Values], Values] | None = None,
+    deletable: bool = True,
+    id_place: str | None = None,
 ) -> ResourceType[Vault]:
-    """Return the type whose settings lie at the API path `template`; a change of a place in it replaces."""
+    """Return the type whose settings lie at the API path `template`; a change of a place in it replaces.
+
+    What is not `deletable` stays as it is when it leaves the program: its path has no such operation. The id is the
+    rendered path, or the value of `id_place` alone where the real provider has it so.
+    """
     path = ApiPath(template)
+
+    def locate(resource_id: str) -> str:
+        return path.render({id_place: resource_id}) if id_place else resource_id
 
     def create(vault: Vault, inputs: Values) -> tuple[str, Values]:
         place = path.render(inputs)
         vault.write(place, fields.encode({}, inputs))
-        return place, {}
+        return inputs[id_place] if id_place else place, {}
 
     def read(vault: Vault, resource_id: str) -> Live | None:
-        data = vault.read(resource_id)
-        return None if data is None else Live({**path.parse(resource_id), **fields.decode(data)})
+        place = locate(resource_id)
+        data = vault.read(place)
+        return None if data is None else Live({**path.parse(place), **fields.decode(data)})
 
     def update(vault: Vault, resource_id: str, old: Values, new: Values) -> Values:
-        vault.write(resource_id, fields.encode(old, new))
+        vault.write(locate(resource_id), fields.encode(old, new))
         return {}
 
     def delete(vault: Vault, resource_id: str, _state: Values) -> None:
-        vault.delete(resource_id)
+        if deletable:
+            vault.delete(locate(resource_id))
 
     return ResourceType(
         create=create,
