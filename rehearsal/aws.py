@@ -1,4 +1,4 @@
-"""The emulated AWS account: starts the emulator behind its layer and puts in what a company would already have.
+"""Emulated AWS: starts the emulator behind its layer, and puts in each account what a company would already have.
 
 That is: an operator with an access key, Vault's broker, log groups with events, a bucket with documents. Tool roles and
 their policies are Pulumi's to make. AWS is emulated here (MiniStack): IAM is enforced, but it is not AWS.
@@ -23,34 +23,22 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rehearsal.aws_layer import OPERATOR_HEADER, RECORD_VARIABLE, SECRET_VARIABLE, SERVED
+from rehearsal.environments import account, describe, find_bucket
 from rehearsal.errors import NotRunningError, RehearsalError
 from rehearsal.processes import base_environment, find, start, wait_until
-from rehearsal.seed.aws_data import BUCKET, DOCUMENTS, LOG_EVENTS
+from rehearsal.seed.aws_data import DOCUMENTS, LOG_EVENTS
 from rehearsal.state import LOOPBACK, choose_port, get_port, make_folder, read_secret, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout, Layout
 
 NAME = "aws"
-ACCOUNT = "111111111111"
-REGION = "eu-central-1"
+EMULATOR_REGION = "eu-central-1"  # Where a client names none
 START_SECONDS = 60.0
 HEALTH_PATH = "/_ministack/health"
-BROKER_RESOURCE = f"arn:aws:iam::{ACCOUNT}:role/narrowgate/dev/tool/*"
-BROKER_POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Sid": "AssumeToolRoles",
-            "Effect": "Allow",
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-            "Resource": BROKER_RESOURCE,
-        }
-    ],
-}
 LOG_STREAM = "production"
 HEALTH_SECONDS = 5.0
 HTTP_OK = 200
@@ -129,7 +117,7 @@ def _environment(layout: Layout, port: int) -> dict[str, str]:
         "BIND_HOST": LOOPBACK,
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": LOOPBACK,
-        "MINISTACK_REGION": REGION,
+        "MINISTACK_REGION": EMULATOR_REGION,
         "SERVICES": ",".join(sorted(SERVED)),
         "PERSIST_STATE": "1",
         "STATE_DIR": str(make_folder(layout.aws / "state")),
@@ -168,11 +156,11 @@ def _open_botocore() -> botocore.session.Session:
     return botocore.session.Session(session_vars=NO_USER_SETTINGS)
 
 
-def open_client(layout: Layout, service: str, key: AccessKey) -> Any:  # noqa: ANN401 - botocore makes clients at run time
+def open_client(layout: EnvironmentLayout, service: str, key: AccessKey) -> Any:  # noqa: ANN401 - botocore makes clients at run time
     """Return a client of `service` that carries `key`, untouched by the caller's own AWS settings."""
     return _open_botocore().create_client(
         service,
-        region_name=REGION,
+        region_name=describe(layout).aws.region,
         endpoint_url=get_endpoint(layout),
         aws_access_key_id=key.id,
         aws_secret_access_key=key.secret,
@@ -180,22 +168,31 @@ def open_client(layout: Layout, service: str, key: AccessKey) -> Any:  # noqa: A
     )
 
 
-def _open_root_client(layout: Layout, service: str) -> Any:  # noqa: ANN401 - as above
+def _open_root_client(layout: EnvironmentLayout, service: str) -> Any:  # noqa: ANN401 - as above
     """Return a client that acts as the account's root: only here, only to make the operator and the broker."""
-    client = open_client(layout, service, AccessKey(ACCOUNT, "unused"))
+    client = open_client(layout, service, AccessKey(account(layout), "unused"))
     header = _operator_header(layout)
     client.meta.events.register("before-send.*", lambda request, **_: request.headers.update(header))
     return client
 
 
-def operator(layout: Layout) -> Person:
+def operator(layout: EnvironmentLayout) -> Person:
     """Return the platform's engineer, who may do anything in this account."""
     return Person("operator", "/narrowgate/rehearsal/", ADMIN_POLICY, layout.operator_credentials)
 
 
-def broker(layout: Layout) -> Person:
-    """Return Vault's broker, who may only assume tool roles."""
-    return Person("broker", "/narrowgate/dev/", BROKER_POLICY, layout.broker_credentials)
+def broker(layout: EnvironmentLayout) -> Person:
+    """Return Vault's broker, who may only assume tool roles of its environment."""
+    _, _, path_and_name = describe(layout).aws.broker_arn.partition(":user")
+    path, _, name = path_and_name.rpartition("/")
+    statement = {
+        "Sid": "AssumeToolRoles",
+        "Effect": "Allow",
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Resource": f"arn:aws:iam::{account(layout)}:role/narrowgate/{layout.environment}/tool/*",
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    return Person(name, f"{path}/", policy, layout.broker_credentials)
 
 
 def read_key(person: Person) -> AccessKey | None:
@@ -208,7 +205,7 @@ def read_key(person: Person) -> AccessKey | None:
         return None
 
 
-def read_operator_key(layout: Layout) -> AccessKey:
+def read_operator_key(layout: EnvironmentLayout) -> AccessKey:
     """Return the operator's access key.
 
     Raises:
@@ -217,11 +214,11 @@ def read_operator_key(layout: Layout) -> AccessKey:
     """
     key = read_key(operator(layout))
     if key is None:
-        raise NotRunningError("the emulated AWS has no operator yet")
+        raise NotRunningError(f"the emulated AWS account of {layout.environment} has no operator yet")
     return key
 
 
-def seed(layout: Layout) -> Seeding:
+def seed(layout: EnvironmentLayout) -> Seeding:
     """Make whatever of the account's people, logs and documents is missing, and say what was.
 
     Raises:
@@ -229,23 +226,24 @@ def seed(layout: Layout) -> Seeding:
 
     """
     try:
+        make_folder(layout.credentials)
         iam = _open_root_client(layout, "iam")
         empty = _ensure_person(layout, iam, operator(layout))
         broker_changed = _ensure_person(layout, iam, broker(layout))
         key = read_operator_key(layout)
         _seed_logs(open_client(layout, "logs", key))
-        _seed_documents(open_client(layout, "s3", key))
+        _seed_documents(open_client(layout, "s3", key), find_bucket(layout), describe(layout).aws.region)
     except (ClientError, BotoCoreError) as error:
         raise RehearsalError(f"the emulated AWS refused its set-up: {error}", log=layout.log(NAME)) from error
     return Seeding(empty, broker_changed)
 
 
-def _ensure_person(layout: Layout, iam: Any, person: Person) -> bool:  # noqa: ANN401 - as above
+def _ensure_person(layout: EnvironmentLayout, iam: Any, person: Person) -> bool:  # noqa: ANN401 - as above
     """Make `person` and a working access key in their file; return whether the key is a new one."""
     with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_user(UserName=person.name, Path=person.path)
     iam.put_user_policy(UserName=person.name, PolicyName=person.name, PolicyDocument=json.dumps(person.policy))
-    if _works(layout, read_key(person), f"arn:aws:iam::{ACCOUNT}:user{person.path}{person.name}"):
+    if _works(layout, read_key(person), f"arn:aws:iam::{account(layout)}:user{person.path}{person.name}"):
         return False
     for old in iam.list_access_keys(UserName=person.name)["AccessKeyMetadata"]:
         iam.delete_access_key(UserName=person.name, AccessKeyId=old["AccessKeyId"])
@@ -254,7 +252,7 @@ def _ensure_person(layout: Layout, iam: Any, person: Person) -> bool:  # noqa: A
     return True
 
 
-def _works(layout: Layout, key: AccessKey | None, arn: str) -> bool:
+def _works(layout: EnvironmentLayout, key: AccessKey | None, arn: str) -> bool:
     """Return whether `key` is accepted and belongs to `arn`."""
     if key is None:
         return False
@@ -285,11 +283,11 @@ def _seed_logs(logs: Any) -> None:  # noqa: ANN401 - as above
         logs.put_log_events(logGroupName=group, logStreamName=LOG_STREAM, logEvents=entries)
 
 
-def _seed_documents(s3: Any) -> None:  # noqa: ANN401 - as above
+def _seed_documents(s3: Any, bucket: str, region: str) -> None:  # noqa: ANN401 - as above
     """Make the bucket and the documents that are missing."""
-    if BUCKET not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    existing = {item["Key"] for item in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
+    if bucket not in {found["Name"] for found in s3.list_buckets()["Buckets"]}:
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+    existing = {item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
     for key, text in DOCUMENTS.items():
         if key not in existing:
-            s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode(), ContentType="text/plain; charset=utf-8")
+            s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="text/plain; charset=utf-8")

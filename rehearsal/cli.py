@@ -45,6 +45,10 @@ class Format(StrEnum):
     JSON = "json"
 
 
+EnvironmentOption = Annotated[str, typer.Option("--env", help="dev, prod, or all.")]
+OneEnvironmentOption = Annotated[
+    str, typer.Option("--env", envvar="NARROWGATE_ENVIRONMENT", help="Whose it is: dev or prod.")
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="Text for people, JSON for programs.")]
 
 
@@ -66,35 +70,40 @@ def _mistakes_explained() -> Iterator[None]:
 @app.command()
 def up(
     *,
-    demo: Annotated[bool, typer.Option(help="Show an agent at work when all is up.")] = True,
+    environment: EnvironmentOption = "all",
+    demo: Annotated[bool, typer.Option(help="Show agents at work when all is up.")] = True,
 ) -> None:
-    """Start and deploy everything, or heal what broke; a second run takes seconds.
+    """Start and deploy every environment, or heal what broke; a second run takes seconds.
 
-    Example: [bold]narrowgate rehearsal up --no-demo[/bold]
+    Example: [bold]narrowgate rehearsal up --env dev --no-demo[/bold]
     """
+    from rehearsal.environments import list_environments
     from rehearsal.progress import Progress
-    from rehearsal.steps import run_steps
+    from rehearsal.steps import list_steps, run_steps
 
     with _mistakes_explained():
         layout, progress = find_layout(), Progress()
-        run_steps(layout, progress)
+        environments = list_environments(layout, environment)
+        run_steps(layout, progress, list_steps(environments))
         if demo:
             from rehearsal.demo import run_demo
 
-            run_demo(layout, Console(highlight=False))
+            run_demo(environments[0], Console(highlight=False))
         progress.say(f'up after {progress.elapsed_seconds:.1f} s; next: eval "$(narrowgate rehearsal env)"')
 
 
 @app.command()
-def status(output: FormatOption = Format.TEXT) -> None:
+def status(environment: EnvironmentOption = "all", output: FormatOption = Format.TEXT) -> None:
     """Tell what runs, where everything is, and who is who. Exit status 1 when a part does not answer.
 
     Example: [bold]narrowgate rehearsal status --format json[/bold]
     """
+    from rehearsal.environments import list_environments
     from rehearsal.status import as_json, read_status
 
     with _mistakes_explained():
-        found = read_status(find_layout())
+        layout = find_layout()
+        found = read_status(layout, list_environments(layout, environment))
         if output is Format.JSON:
             typer.echo(json.dumps(as_json(found), indent=2))
         else:
@@ -104,13 +113,14 @@ def status(output: FormatOption = Format.TEXT) -> None:
 
 
 def _print_status(found: Status) -> None:
-    people = {user: ", ".join(groups) or "no group" for user, groups in found.people.items()}
-    sections = {
-        "parts": {part.name: _describe_part(part) for part in found.parts},
-        "who is who": {**found.identities, **people},
-        "paths": found.paths,
-        "workflows": dict.fromkeys(found.workflows, ""),
-    }
+    sections: dict[str, dict[str, str]] = {}
+    for name, one in found.environments.items():
+        sections[f"{name}: parts"] = {part.name: _describe_part(part) for part in one.parts}
+        sections[f"{name}: who is who"] = one.identities
+        sections[f"{name}: paths"] = one.paths
+        sections[f"{name}: workflows"] = dict.fromkeys(one.workflows, "")
+    sections["people"] = {user: ", ".join(groups) or "no group" for user, groups in found.people.items()}
+    sections["paths"] = found.paths
     for title, lines in sections.items():
         typer.secho(title, dim=True)
         for name, text in lines.items():
@@ -123,15 +133,16 @@ def _describe_part(part: Part) -> str:
 
 
 @app.command()
-def env() -> None:
-    """Print `export` lines with which plain pulumi, bao, vault, aws, psql and boto3 work as the operator.
+def env(environment: OneEnvironmentOption = "dev") -> None:
+    """Print `export` lines with which plain pulumi, bao, vault, aws, psql and boto3 work as an environment's operator.
 
-    Example: [bold]eval "$(narrowgate rehearsal env)"[/bold]
+    Example: [bold]eval "$(narrowgate rehearsal env --env prod)"[/bold]
     """
+    from rehearsal.environments import find_environment
     from rehearsal.operator_environment import format_exports, operator_environment, require_running
 
     with _mistakes_explained():
-        layout = find_layout()
+        layout = find_environment(find_layout(), environment)
         require_running(layout)
         variables = operator_environment(layout, path=os.environ.get("PATH", os.defpath))
     sys.stdout.write(format_exports(variables))
@@ -147,16 +158,19 @@ def token(
         list[str] | None, typer.Option(help="The user's group, may be repeated; by default what the directory says.")
     ] = None,
     ttl: Annotated[str, typer.Option(help="How long it lives: 30s, 10m, 1h.")] = "10m",
+    environment: OneEnvironmentOption = "dev",
 ) -> None:
-    """Print a JWT, as the company's identity provider would issue it.
+    """Print a JWT, as an environment's identity provider would issue it.
 
     Example: [bold]narrowgate rehearsal token --workflow incident-summarization --user alice[/bold]
     """
     from rehearsal import idp
+    from rehearsal.environments import find_environment
 
     with _mistakes_explained():
         subject = idp.look_up(user, group, workflow)
-        typer.echo(idp.sign_token(find_layout(), subject, ttl_seconds=read_seconds(ttl)))
+        layout = find_environment(find_layout(), environment)
+        typer.echo(idp.sign_token(layout, subject, ttl_seconds=read_seconds(ttl)))
 
 
 def read_seconds(text: str) -> int:

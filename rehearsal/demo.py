@@ -17,6 +17,7 @@ from rich.text import Text
 
 from narrowgate.runtime import Agent, ExpiredError, GatedActionError, LoginRefusedError, login
 from rehearsal import bao, idp
+from rehearsal.environments import find_bucket
 from rehearsal.errors import RehearsalError
 
 if TYPE_CHECKING:
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout
 
 SUMMARIZATION, DRAFTING, ONBOARDING = "incident-summarization", "ticket-drafting", "vendor-onboarding"
-BUCKET = "acme-dev-documents"
 PAST_SECONDS = -60
 MILLISECONDS = 1000
 WHAT_WIDTH = 42
@@ -72,7 +72,7 @@ class DemoError(RehearsalError):
     code = "demo-unexpected"
 
 
-def run_demo(layout: Layout, console: Console) -> list[Outcome]:
+def run_demo(layout: EnvironmentLayout, console: Console) -> list[Outcome]:
     """Try everything, print it on `console`, and return what was seen.
 
     Raises:
@@ -122,7 +122,7 @@ def _try(trial: Trial) -> Outcome:
 # -- what is tried
 
 
-def _list_logins(layout: Layout) -> list[Trial]:
+def _list_logins(layout: EnvironmentLayout) -> list[Trial]:
     """Return the logins that Vault must refuse."""
     manifest = _manifest(layout, SUMMARIZATION)
 
@@ -145,14 +145,14 @@ def _list_logins(layout: Layout) -> list[Trial]:
     ]
 
 
-def _list_summarization(layout: Layout, agent: Agent, who: str) -> list[Trial]:
-    logs, documents = agent.aws("logs"), agent.aws("documents")
+def _list_summarization(layout: EnvironmentLayout, agent: Agent, who: str) -> list[Trial]:
+    logs, documents, bucket = agent.aws("logs"), agent.aws("documents"), find_bucket(layout)
     return [
         Trial(who, "logs: search /app/payments", ALLOWED, lambda: _search(logs, "/app/payments")),
         Trial(who, "logs: search /app/identity", REFUSED, lambda: _search(logs, "/app/identity")),
-        Trial(who, "documents: list runbooks/", ALLOWED, lambda: _list(documents, "runbooks/")),
-        Trial(who, "documents: list vendors/", REFUSED, lambda: _list(documents, "vendors/")),
-        Trial(who, "documents, by the credentials of logs", REFUSED, lambda: _list(logs, "runbooks/")),
+        Trial(who, "documents: list runbooks/", ALLOWED, lambda: _list(documents, bucket, "runbooks/")),
+        Trial(who, "documents: list vendors/", REFUSED, lambda: _list(documents, bucket, "vendors/")),
+        Trial(who, "documents, by the credentials of logs", REFUSED, lambda: _list(logs, bucket, "runbooks/")),
         Trial(who, "incidents: titles in emea", ALLOWED, lambda: _count(agent, "incidents", "title", "emea")),
         Trial(who, "incidents: titles in amer", REFUSED, lambda: _count(agent, "incidents", "title", "amer")),
         Trial(who, "incidents: customer_email", REFUSED, lambda: _count(agent, "incidents", "customer_email", "emea")),
@@ -173,7 +173,7 @@ def _list_summarization(layout: Layout, agent: Agent, who: str) -> list[Trial]:
     ]
 
 
-def _list_drafting(layout: Layout, agent: Agent, who: str) -> list[Trial]:  # noqa: ARG001 - one shape for all three
+def _list_drafting(layout: EnvironmentLayout, agent: Agent, who: str) -> list[Trial]:  # noqa: ARG001 - one shape for all three
     insert = "INSERT INTO tickets (tenant, title, body, status) VALUES (%s, 'Refund 88213', 'Drafted.', %s)"
     close = "UPDATE tickets SET status = 'closed'"
     return [
@@ -188,7 +188,7 @@ def _list_drafting(layout: Layout, agent: Agent, who: str) -> list[Trial]:  # no
     ]
 
 
-def _list_onboarding(layout: Layout, agent: Agent, who: str) -> list[Trial]:  # noqa: ARG001 - as above
+def _list_onboarding(layout: EnvironmentLayout, agent: Agent, who: str) -> list[Trial]:  # noqa: ARG001 - as above
     create = "SELECT create_vendor('emea', 'Ghost Ltd', 'IE', 'IE00', 'sha256:')"
 
     def ask_for_gated() -> str:
@@ -213,9 +213,9 @@ def _search(session: Any, group: str) -> str:  # noqa: ANN401 - boto3 makes clie
     return _call(lambda: f"{len(session.client('logs').filter_log_events(logGroupName=group)['events'])} events")
 
 
-def _list(session: Any, prefix: str) -> str:  # noqa: ANN401 - as above
+def _list(session: Any, bucket: str, prefix: str) -> str:  # noqa: ANN401 - as above
     def call() -> str:
-        return f"{session.client('s3').list_objects_v2(Bucket=BUCKET, Prefix=prefix)['KeyCount']} documents"
+        return f"{session.client('s3').list_objects_v2(Bucket=bucket, Prefix=prefix)['KeyCount']} documents"
 
     return _call(call)
 
@@ -255,7 +255,7 @@ def _execute(agent: Agent, tool: str, statement: str, *values: str) -> str:
         raise RefusedError(str(error).splitlines()[0]) from error
 
 
-def _read_vault(layout: Layout, identity: tuple[str, str], path: str) -> str:
+def _read_vault(layout: EnvironmentLayout, identity: tuple[str, str], path: str) -> str:
     """Read any path of Vault with an agent's own login, past the library."""
     user, workflow = identity
     client = bao.open_client(layout)
@@ -269,11 +269,11 @@ def _read_vault(layout: Layout, identity: tuple[str, str], path: str) -> str:
     return "read"
 
 
-def _sign(layout: Layout, user: str, workflow: str, ttl_seconds: int = idp.TTL_SECONDS) -> str:
+def _sign(layout: EnvironmentLayout, user: str, workflow: str, ttl_seconds: int = idp.TTL_SECONDS) -> str:
     return idp.sign_token(layout, idp.look_up(user, None, workflow), ttl_seconds=ttl_seconds)
 
 
-def _manifest(layout: Layout, workflow: str) -> Path:
+def _manifest(layout: EnvironmentLayout, workflow: str) -> Path:
     return layout.manifests / f"{workflow}.json"
 
 

@@ -15,20 +15,16 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from rehearsal.environments import describe
 from rehearsal.state import make_folder, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout
 
-# The issuer that the committed dev environment names: only its keys are this machine's, so the access lock holds here.
-ISSUER = "https://idp.example.com"
 ALGORITHM = "ES256"
-ENVIRONMENT = "dev"
-AUDIENCE_PREFIX = "narrowgate"
-AGENT_PREFIX = "agent:"
 TTL_SECONDS = 600
 OPERATOR = "olivia"
 OPERATOR_GROUP = "platform-engineers"
@@ -57,7 +53,7 @@ def look_up(user: str, groups: Sequence[str] | None = None, workflow: str | None
     return Subject(user, tuple(groups) if groups else DIRECTORY.get(user, ()), workflow)
 
 
-def ensure_key(layout: Layout) -> Path:
+def ensure_key(layout: EnvironmentLayout) -> Path:
     """Return the file of the signing key, which is made on the first call."""
     file = layout.idp / "signing.key"
     if not file.exists():
@@ -72,28 +68,33 @@ def ensure_key(layout: Layout) -> Path:
     return file
 
 
-def read_public_key(layout: Layout) -> str:
+def read_public_key(layout: EnvironmentLayout) -> str:
     """Return the public key, as PEM text, with which tokens are verified."""
     key = serialization.load_pem_private_key(ensure_key(layout).read_bytes(), password=None)
     pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return pem.decode()
 
 
-def audience(workflow: str | None) -> str:
+def issuer(layout: EnvironmentLayout) -> str:
+    """Return the issuer that the committed environment names: only its keys are this machine's."""
+    return describe(layout).identity.issuer
+
+
+def audience(layout: EnvironmentLayout, workflow: str | None) -> str:
     """Return the audience of a workflow's tokens, or of people's own (`people`)."""
-    return f"{AUDIENCE_PREFIX}:{ENVIRONMENT}:{workflow or 'people'}"
+    return f"{describe(layout).identity.audience_prefix}:{layout.environment}:{workflow or 'people'}"
 
 
-def sign_token(layout: Layout, subject: Subject, *, ttl_seconds: int = TTL_SECONDS, **claims: Any) -> str:  # noqa: ANN401 - a claim's value is any JSON
+def sign_token(layout: EnvironmentLayout, subject: Subject, *, ttl_seconds: int = TTL_SECONDS, **claims: Any) -> str:  # noqa: ANN401 - a claim's value is any JSON
     """Return a signed JWT about `subject` that ends after `ttl_seconds`; `claims` replace or add claims."""
     now = int(time.time())
-    act = {"act": {"sub": AGENT_PREFIX + subject.workflow}} if subject.workflow else {}
+    act = {"act": {"sub": describe(layout).identity.agent_prefix + subject.workflow}} if subject.workflow else {}
     payload = {
-        "iss": ISSUER,
+        "iss": issuer(layout),
         "sub": subject.user,
         **act,
         "groups": list(subject.groups),
-        "aud": audience(subject.workflow),
+        "aud": audience(layout, subject.workflow),
         "iat": now,
         "exp": now + ttl_seconds,
         "jti": secrets.token_urlsafe(16),

@@ -19,7 +19,10 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of one rehearsal: its state `root`, the `stacks` folder it deploys, the `cache` it shares."""
+    """The paths of one rehearsal: its state `root`, the `stacks` folder it deploys, the `cache` it shares.
+
+    Here stands what its environments share: the emulator's process, memory, logs, programs. `of` gives one's own.
+    """
 
     root: Path
     cache: Path
@@ -47,39 +50,9 @@ class Layout:
         return self.root / "logs"
 
     @property
-    def pki(self) -> Path:
-        """Return the folder of the rehearsal's own certificate authority."""
-        return self.root / "pki"
-
-    @property
-    def ca_certificate(self) -> Path:
-        """Return the certificate that clients trust."""
-        return self.pki / "ca.pem"
-
-    @property
-    def bao(self) -> Path:
-        """Return OpenBao's folder: configuration, storage, unseal key, plugins, audit file."""
-        return self.root / "bao"
-
-    @property
-    def postgres(self) -> Path:
-        """Return PostgreSQL's folder: data and password files."""
-        return self.root / "postgres"
-
-    @property
     def aws(self) -> Path:
-        """Return the AWS emulator's folder: state, credentials, record of calls."""
+        """Return the AWS emulator's folder: its state and its record of calls, of all accounts."""
         return self.root / "aws"
-
-    @property
-    def operator_credentials(self) -> Path:
-        """Return the AWS shared-credentials file of the rehearsal's operator."""
-        return self.aws / "operator-credentials"
-
-    @property
-    def broker_credentials(self) -> Path:
-        """Return the AWS shared-credentials file of Vault's broker."""
-        return self.aws / "broker-credentials"
 
     @property
     def cloudtrail(self) -> Path:
@@ -87,39 +60,9 @@ class Layout:
         return self.aws / "cloudtrail.jsonl"
 
     @property
-    def idp(self) -> Path:
-        """Return the identity provider's folder: its signing key."""
-        return self.root / "idp"
-
-    @property
     def bin(self) -> Path:
         """Return the folder of clients that `rehearsal env` puts first on PATH."""
         return self.root / "bin"
-
-    @property
-    def pulumi_home(self) -> Path:
-        """Return the engine's own home, so that a user's `~/.pulumi` is never touched."""
-        return self.root / "pulumi" / "home"
-
-    @property
-    def pulumi_state(self) -> Path:
-        """Return the folder of the engine's file backend."""
-        return self.root / "pulumi" / "state"
-
-    @property
-    def pulumi_passphrase(self) -> Path:
-        """Return the file of the passphrase that encrypts the stacks' secrets."""
-        return self.root / "pulumi" / "passphrase"
-
-    @property
-    def project(self) -> Path:
-        """Return the generated Pulumi project of the environment `dev`."""
-        return self.root / "dev" / "project"
-
-    @property
-    def manifests(self) -> Path:
-        """Return the folder of the workflows' manifests, one JSON file each."""
-        return self.root / "dev" / "manifests"
 
     @property
     def policy_pack(self) -> Path:
@@ -134,6 +77,103 @@ class Layout:
     def log(self, name: str) -> Path:
         """Return the log of the part called `name`."""
         return self.logs / f"{name}.log"
+
+    def of(self, environment: str) -> EnvironmentLayout:
+        """Return the layout of one environment of this rehearsal."""
+        return EnvironmentLayout(
+            root=self.root, cache=self.cache, stacks=self.stacks, checkout=self.checkout, environment=environment
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentLayout(Layout):
+    """The paths of one environment: what only it has, beside what it shares with the rehearsal's others."""
+
+    environment: str = field(kw_only=True)
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of everything that is this environment's own."""
+        return self.root / self.environment
+
+    @property
+    def stack(self) -> str:
+        """Return the name of the stack of its workflows."""
+        return self.environment
+
+    @property
+    def foundation_stack(self) -> str:
+        """Return the name of the stack of its foundation."""
+        return f"{self.environment}-foundation"
+
+    def part(self, name: str) -> str:
+        """Return the name under which this environment's server called `name` is remembered and logs."""
+        return f"{self.environment}-{name}"
+
+    @property
+    def pki(self) -> Path:
+        """Return the folder of its own certificate authority."""
+        return self.folder / "pki"
+
+    @property
+    def ca_certificate(self) -> Path:
+        """Return the certificate that its clients trust."""
+        return self.pki / "ca.pem"
+
+    @property
+    def bao(self) -> Path:
+        """Return OpenBao's folder: configuration, storage, unseal key, plugins, audit file."""
+        return self.folder / "bao"
+
+    @property
+    def postgres(self) -> Path:
+        """Return PostgreSQL's folder: data and password files."""
+        return self.folder / "postgres"
+
+    @property
+    def idp(self) -> Path:
+        """Return the identity provider's folder: its signing key."""
+        return self.folder / "idp"
+
+    @property
+    def credentials(self) -> Path:
+        """Return the folder of the access keys of its AWS account."""
+        return self.folder / "aws"
+
+    @property
+    def operator_credentials(self) -> Path:
+        """Return the AWS shared-credentials file of the account's operator."""
+        return self.credentials / "operator-credentials"
+
+    @property
+    def broker_credentials(self) -> Path:
+        """Return the AWS shared-credentials file of Vault's broker."""
+        return self.credentials / "broker-credentials"
+
+    @property
+    def pulumi_home(self) -> Path:
+        """Return the engine's own home, so that a user's `~/.pulumi` is never touched."""
+        return self.folder / "pulumi" / "home"
+
+    @property
+    def pulumi_state(self) -> Path:
+        """Return the folder of the engine's file backend."""
+        return self.folder / "pulumi" / "state"
+
+    @property
+    def pulumi_passphrase(self) -> Path:
+        """Return the file of the passphrase that encrypts the stacks' secrets."""
+        return self.folder / "pulumi" / "passphrase"
+
+    @property
+    def project(self) -> Path:
+        """Return the generated Pulumi project."""
+        return self.folder / "project"
+
+    @property
+    def manifests(self) -> Path:
+        """Return the folder of the workflows' manifests, one JSON file each."""
+        return self.folder / "manifests"
 
 
 def find_cache(environ: Mapping[str, str] = os.environ) -> Path:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import subprocess
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rehearsal import aws, bao, idp, postgres
-from rehearsal.layout import CHECKOUT, Layout, find_cache
-from rehearsal.operator_environment import operator_environment
+from rehearsal.environments import account, describe, find_bucket
+from rehearsal.layout import CHECKOUT, EnvironmentLayout, Layout, find_cache
+from rehearsal.operator_environment import name_part, operator_environment
+from rehearsal.processes import find, stop_named
 from rehearsal.progress import Progress
-from rehearsal.steps import UP, run_steps, stop_all
+from rehearsal.state import get_port
+from rehearsal.steps import list_server_steps, list_steps, run_steps, stop_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,18 +26,39 @@ if TYPE_CHECKING:
     from typing import Any
 
     import hvac
+    import psutil
     import psycopg
-
-    from rehearsal.steps import Step
 
 COMMAND_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
 class LiveRehearsal:
-    """A rehearsal whose servers run; `layout` tells where everything is, `layout.stacks` what it deploys."""
+    """A rehearsal whose servers run, seen from one environment.
 
-    layout: Layout
+    `layout` tells where everything is, `layout.stacks` what it deploys; `of` gives another environment of it.
+    """
+
+    layout: EnvironmentLayout
+
+    def of(self, environment: str) -> LiveRehearsal:
+        """Return the same rehearsal seen from `environment`."""
+        return LiveRehearsal(self.layout.of(environment))
+
+    @property
+    def account(self) -> str:
+        """Return the number of the environment's AWS account."""
+        return account(self.layout)
+
+    @property
+    def region(self) -> str:
+        """Return the AWS region that the environment is in."""
+        return describe(self.layout).aws.region
+
+    @property
+    def bucket(self) -> str:
+        """Return the name of the environment's bucket of documents."""
+        return find_bucket(self.layout)
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return this process's environment as `eval "$(narrowgate rehearsal env)"` makes it, and `more`."""
@@ -75,6 +99,18 @@ class LiveRehearsal:
         """Return the file of a deployed workflow's manifest."""
         return self.layout.manifests / f"{workflow}.json"
 
+    def port(self, server: str) -> int:
+        """Return the port of a server, by its module's NAME."""
+        return get_port(self.layout, name_part(self.layout, server))
+
+    def process(self, server: str) -> psutil.Process | None:
+        """Return the running process of a server, by its module's NAME."""
+        return find(self.layout, name_part(self.layout, server))
+
+    def stop(self, server: str) -> bool:
+        """End a server, by its module's NAME, and return whether it ran."""
+        return stop_named(self.layout, name_part(self.layout, server))
+
     def vault(self, token: str | None = None) -> hvac.Client:
         """Return a client of Vault with `token`, or as the operator."""
         return bao.open_client(self.layout, bao.log_in_operator(self.layout) if token is None else token)
@@ -93,14 +129,18 @@ _REPLACED = ("PULUMI_", "VAULT_", "BAO_", "AWS_", "PG", "NARROWGATE_")
 
 
 @contextmanager
-def open_rehearsal(root: Path, *, steps: Sequence[Step] = UP, stacks: Path | None = None) -> Iterator[LiveRehearsal]:
-    """Start a rehearsal under `root` by `steps`, and end all its processes on the way out, also after a failure.
+def open_rehearsal(
+    root: Path, *, environments: Sequence[str] = ("dev",), deployed: bool = True, stacks: Path | None = None
+) -> Iterator[LiveRehearsal]:
+    """Start a rehearsal of `environments` under `root`, and end all its processes on the way out, also after a failure.
 
-    `stacks` is the folder to deploy, by default the checkout's.
+    It is seen from the first environment. `stacks` is the folder to deploy, by default the checkout's; where nothing is
+    to be `deployed`, the servers run and are empty.
     """
-    layout = replace(Layout(root=root, cache=find_cache()), stacks=stacks or CHECKOUT / "stacks")
+    layout = Layout(root=root, cache=find_cache(), stacks=stacks or CHECKOUT / "stacks")
+    layouts = [layout.of(name) for name in environments]
     try:
-        run_steps(layout, Progress(), steps)
-        yield LiveRehearsal(layout)
+        run_steps(layout, Progress(), list_steps(layouts) if deployed else list_server_steps(layouts))
+        yield LiveRehearsal(layouts[0])
     finally:
         stop_all(layout)

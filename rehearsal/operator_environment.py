@@ -10,17 +10,17 @@ import shlex
 from typing import TYPE_CHECKING
 
 from rehearsal import aws, bao, postgres
+from rehearsal.environments import describe
 from rehearsal.errors import NotRunningError
 from rehearsal.processes import base_environment
 from rehearsal.pulumi_home import pulumi_environment
 from rehearsal.state import LOOPBACK, get_port, read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout
 
-STACK = "dev"
 # They would win over what is exported, or mean another account, Vault or database.
 UNSET = (
     "AWS_PROFILE",
@@ -40,29 +40,38 @@ UNSET = (
     "VAULT_NAMESPACE",
     "VAULT_SKIP_VERIFY",
 )
-HEALTH = {"aws": aws.is_ready, "postgres": postgres.is_ready, "bao": bao.is_active}
+HEALTH: Mapping[str, Callable[[EnvironmentLayout], bool]] = {
+    "aws": aws.is_ready,
+    "postgres": postgres.is_ready,
+    "bao": bao.is_active,
+}
 
 
-def require_running(layout: Layout) -> None:
+def require_running(layout: EnvironmentLayout) -> None:
     """Check that every server answers.
 
     Raises:
         NotRunningError: one does not; the error names all that don't.
 
     """
-    ports = _known_ports(layout)
-    down = [name for name, is_healthy in HEALTH.items() if name not in ports or not is_healthy(layout)]
+    down = [name for name, is_healthy in HEALTH.items() if not (knows(layout, name) and is_healthy(layout))]
     if down:
-        raise NotRunningError(f"not running: {', '.join(down)}")
+        raise NotRunningError(f"not running for {layout.environment}: {', '.join(down)}")
     if not (layout.project / "Pulumi.yaml").exists():
-        raise NotRunningError("nothing is deployed yet")
+        raise NotRunningError(f"nothing is deployed to {layout.environment} yet")
 
 
-def _known_ports(layout: Layout) -> Mapping[str, int]:
-    return read_state(layout).ports
+def name_part(layout: EnvironmentLayout, server: str) -> str:
+    """Return the name under which `server` is remembered and logs: the emulator is one for all environments."""
+    return server if server == aws.NAME else layout.part(server)
 
 
-def operator_environment(layout: Layout, *, path: str) -> dict[str, str]:
+def knows(layout: EnvironmentLayout, server: str) -> bool:
+    """Return whether `server` was ever started, so that it has an address."""
+    return name_part(layout, server) in read_state(layout).ports
+
+
+def operator_environment(layout: EnvironmentLayout, *, path: str) -> dict[str, str]:
     """Return the operator's variables, with a fresh Vault login; `path` is the PATH to put the clients before.
 
     Raises:
@@ -76,6 +85,7 @@ def operator_environment(layout: Layout, *, path: str) -> dict[str, str]:
         **_aws(layout),
         **_postgres(layout),
         "NARROWGATE_REHEARSAL_DIR": str(layout.root),
+        "NARROWGATE_ENVIRONMENT": layout.environment,
         "NARROWGATE_MANIFESTS": str(layout.manifests),
         "NARROWGATE_BROKER_PASSFILE": str(postgres.password_file(layout, postgres.BROKER)),
         "PATH": _put_first(path, str(layout.bin), str(layout.venv / "bin")),
@@ -84,32 +94,32 @@ def operator_environment(layout: Layout, *, path: str) -> dict[str, str]:
     }
 
 
-def deploy_environment(layout: Layout) -> dict[str, str]:
+def deploy_environment(layout: EnvironmentLayout) -> dict[str, str]:
     """Return the environment in which the rehearsal itself deploys: the operator's, and nothing of the caller's own."""
     base = base_environment(layout)
     return {**base, **operator_environment(layout, path=base["PATH"]), "NO_PROXY": "*", "no_proxy": "*"}
 
 
-def _pulumi(layout: Layout) -> dict[str, str]:
+def _pulumi(layout: EnvironmentLayout) -> dict[str, str]:
     return {
         **pulumi_environment(layout.pulumi_home, state=layout.pulumi_state, passphrase_file=layout.pulumi_passphrase),
         "PULUMI_OPTION_CWD": str(layout.project),
         "PULUMI_OPTION_POLICY_PACK": str(layout.policy_pack),
-        "PULUMI_STACK": STACK,
+        "PULUMI_STACK": layout.stack,
     }
 
 
-def _vault(layout: Layout, token: str) -> dict[str, str]:
+def _vault(layout: EnvironmentLayout, token: str) -> dict[str, str]:
     values = {"ADDR": bao.get_address(layout), "CACERT": str(layout.ca_certificate), "TOKEN": token}
     return {f"{prefix}_{name}": value for prefix in ("VAULT", "BAO") for name, value in values.items()}
 
 
-def _aws(layout: Layout) -> dict[str, str]:
+def _aws(layout: EnvironmentLayout) -> dict[str, str]:
     key = aws.read_operator_key(layout)
     return {
         "AWS_ACCESS_KEY_ID": key.id,
         "AWS_SECRET_ACCESS_KEY": key.secret,
-        "AWS_DEFAULT_REGION": aws.REGION,
+        "AWS_DEFAULT_REGION": describe(layout).aws.region,
         "AWS_ENDPOINT_URL": aws.get_endpoint(layout),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": str(layout.operator_credentials),
@@ -117,10 +127,10 @@ def _aws(layout: Layout) -> dict[str, str]:
     }
 
 
-def _postgres(layout: Layout) -> dict[str, str]:
+def _postgres(layout: EnvironmentLayout) -> dict[str, str]:
     return {
         "PGHOST": LOOPBACK,
-        "PGPORT": str(get_port(layout, postgres.NAME)),
+        "PGPORT": str(get_port(layout, layout.part(postgres.NAME))),
         "PGDATABASE": postgres.DATABASE,
         "PGUSER": postgres.DEPLOYER,
         "PGPASSFILE": str(postgres.password_file(layout, postgres.DEPLOYER, postgres.SUPERUSER)),

@@ -21,7 +21,7 @@ from rehearsal.state import make_folder, write_private
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout
 
 CA_DAYS = 3650
 SERVER_DAYS = 365
@@ -50,7 +50,7 @@ class ServerCertificate:
     key: Path
 
 
-def ensure_ca(layout: Layout) -> Path:
+def ensure_ca(layout: EnvironmentLayout) -> Path:
     """Return the CA's certificate file; the CA is made on the first call."""
     if not (layout.ca_certificate.exists() and _ca_key_file(layout).exists()):
         make_folder(layout.pki)
@@ -67,7 +67,7 @@ def ensure_ca(layout: Layout) -> Path:
     return layout.ca_certificate
 
 
-def ensure_server_certificate(layout: Layout, server: str) -> ServerCertificate:
+def ensure_server_certificate(layout: EnvironmentLayout, server: str) -> ServerCertificate:
     """Return `server`'s certificate for loopback; it is made when there is none, or when it ends within 30 days."""
     ensure_ca(layout)
     made = ServerCertificate(chain=layout.pki / f"{server}.pem", key=layout.pki / f"{server}.key")
@@ -91,11 +91,11 @@ def ensure_server_certificate(layout: Layout, server: str) -> ServerCertificate:
 _PEM = serialization.Encoding.PEM
 
 
-def _ca_key_file(layout: Layout) -> Path:
+def _ca_key_file(layout: EnvironmentLayout) -> Path:
     return layout.pki / "ca.key"
 
 
-def _load_ca_key(layout: Layout) -> ec.EllipticCurvePrivateKey:
+def _load_ca_key(layout: EnvironmentLayout) -> ec.EllipticCurvePrivateKey:
     """Return the CA's signing key."""
     key = serialization.load_pem_private_key(_ca_key_file(layout).read_bytes(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):

@@ -36,7 +36,7 @@ from rehearsal.state import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout
 
 NAME = "postgres"
 DATABASE = "operations"
@@ -109,28 +109,28 @@ def find_binaries() -> Path:
     )
 
 
-def get_address(layout: Layout) -> str:
+def get_address(layout: EnvironmentLayout) -> str:
     """Return where this rehearsal's PostgreSQL is, as a URL without any login."""
-    return f"postgresql://{LOOPBACK}:{get_port(layout, NAME)}/{DATABASE}"
+    return f"postgresql://{LOOPBACK}:{get_port(layout, layout.part(NAME))}/{DATABASE}"
 
 
-def start_postgres(layout: Layout) -> bool:
+def start_postgres(layout: EnvironmentLayout) -> bool:
     """Start PostgreSQL unless it runs, wait until it answers, seed it, and return whether it was started now.
 
     Raises:
         RehearsalError: it cannot run here, or did not answer within a minute.
 
     """
-    process = find(layout, NAME)
+    process = find(layout, layout.part(NAME))
     started = process is None
     if process is None:
         process = _start_server(layout)
-    wait_until(layout, NAME, process, lambda: is_ready(layout), seconds=START_SECONDS)
+    wait_until(layout, layout.part(NAME), process, lambda: is_ready(layout), seconds=START_SECONDS)
     _seed(layout)
     return started
 
 
-def is_ready(layout: Layout) -> bool:
+def is_ready(layout: EnvironmentLayout) -> bool:
     """Return whether PostgreSQL answers."""
     try:
         with connect(layout, SUPERUSER, "postgres"):
@@ -139,11 +139,11 @@ def is_ready(layout: Layout) -> bool:
         return False
 
 
-def connect(layout: Layout, user: str = DEPLOYER, database: str = DATABASE) -> psycopg.Connection:
+def connect(layout: EnvironmentLayout, user: str = DEPLOYER, database: str = DATABASE) -> psycopg.Connection:
     """Return a connection as one of the rehearsal's own logins; every statement commits on its own."""
     return psycopg.connect(
         host=LOOPBACK,
-        port=get_port(layout, NAME),
+        port=get_port(layout, layout.part(NAME)),
         dbname=database,
         user=user,
         password=read_password(layout, user),
@@ -153,12 +153,12 @@ def connect(layout: Layout, user: str = DEPLOYER, database: str = DATABASE) -> p
     )
 
 
-def read_password(layout: Layout, user: str) -> str:
+def read_password(layout: EnvironmentLayout, user: str) -> str:
     """Return the random password of `user`, which is made on the first call."""
     return read_secret(make_folder(layout.postgres) / f"{user}.password")
 
 
-def password_file(layout: Layout, *users: str) -> Path:
+def password_file(layout: EnvironmentLayout, *users: str) -> Path:
     """Return a libpq password file that holds `users`' passwords, for whatever port the server has."""
     lines = "".join(f"{LOOPBACK}:*:*:{user}:{read_password(layout, user)}\n" for user in users)
     file = make_folder(layout.postgres) / f"{'-'.join(users)}.pgpass"
@@ -167,21 +167,21 @@ def password_file(layout: Layout, *users: str) -> Path:
     return file
 
 
-def _data(layout: Layout) -> Path:
+def _data(layout: EnvironmentLayout) -> Path:
     return layout.postgres / "data"
 
 
-def _start_server(layout: Layout) -> psutil.Process:
+def _start_server(layout: EnvironmentLayout) -> psutil.Process:
     """Start the server; again when the last one's children have not quite ended yet."""
     launcher = _initialise(layout)
     _check_deployed_port(layout)
     write_private(layout.postgres / "pg_hba.conf", HBA)
     for attempt in range(1, START_ATTEMPTS + 1):
         _remove_stale_lock(layout)
-        port = choose_port(layout, NAME)
-        process = start(layout, NAME, _server_command(layout, launcher, port), base_environment(layout))
+        port = choose_port(layout, layout.part(NAME))
+        process = start(layout, layout.part(NAME), _server_command(layout, launcher, port), base_environment(layout))
         try:
-            wait_until(layout, NAME, process, lambda: is_ready(layout), seconds=START_SECONDS)
+            wait_until(layout, layout.part(NAME), process, lambda: is_ready(layout), seconds=START_SECONDS)
         except RehearsalError:
             if attempt == START_ATTEMPTS:
                 raise
@@ -191,14 +191,14 @@ def _start_server(layout: Layout) -> psutil.Process:
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _check_deployed_port(layout: Layout) -> None:
+def _check_deployed_port(layout: EnvironmentLayout) -> None:
     """Check that the port that deployed group roles name is still to be had; the engine reads them at that address.
 
     Raises:
         RehearsalError: another program has taken it since.
 
     """
-    port = read_state(layout).ports.get(NAME)
+    port = read_state(layout).ports.get(layout.part(NAME))
     if port is not None and any(layout.manifests.glob("*.json")) and not is_port_free(port):
         raise RehearsalError(
             f"another program has taken port {port}, which what is deployed names as PostgreSQL's",
@@ -206,7 +206,7 @@ def _check_deployed_port(layout: Layout) -> None:
         )
 
 
-def _server_command(layout: Layout, launcher: Launcher, port: int) -> list[str]:
+def _server_command(layout: EnvironmentLayout, launcher: Launcher, port: int) -> list[str]:
     settings = {
         "listen_addresses": LOOPBACK,
         "port": str(port),
@@ -222,7 +222,7 @@ def _server_command(layout: Layout, launcher: Launcher, port: int) -> list[str]:
     return [*launcher.prefix, str(find_binaries() / "postgres"), "-D", str(_data(layout)), *options]
 
 
-def _remove_stale_lock(layout: Layout) -> None:
+def _remove_stale_lock(layout: EnvironmentLayout) -> None:
     """Remove the lock of a server that was killed; one that runs keeps it, and the new server refuses to start."""
     lock = _data(layout) / "postmaster.pid"
     with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
@@ -239,7 +239,7 @@ def _launchers() -> Mapping[str, Launcher]:
     return LAUNCHERS_AS_ROOT if os.geteuid() == 0 else LAUNCHERS_AS_USER
 
 
-def _initialise(layout: Layout) -> Launcher:
+def _initialise(layout: EnvironmentLayout) -> Launcher:
     """Return how the server runs; on the first call its data folder is made, in the first way that works here.
 
     Raises:
@@ -265,11 +265,11 @@ def _initialise(layout: Layout) -> Launcher:
     raise RehearsalError(
         "PostgreSQL cannot be initialised here: " + "; ".join(failures),
         hint="PostgreSQL refuses to run as root: run the rehearsal as an ordinary user" if os.geteuid() == 0 else None,
-        log=layout.log(NAME),
+        log=layout.log(layout.part(NAME)),
     )
 
 
-def _make_data(layout: Layout, launcher: Launcher) -> str | None:
+def _make_data(layout: EnvironmentLayout, launcher: Launcher) -> str | None:
     """Make the data folder by initdb and return None, or the reason why it did not work."""
     data = _data(layout)
     shutil.rmtree(data, ignore_errors=True)
@@ -294,12 +294,12 @@ def _make_data(layout: Layout, launcher: Launcher) -> str | None:
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     make_folder(layout.logs)
-    with layout.log(NAME).open("a") as log:
+    with layout.log(layout.part(NAME)).open("a") as log:
         log.write(done.stdout + done.stderr)
-    return None if done.returncode == 0 else tail(layout.log(NAME), lines=2)
+    return None if done.returncode == 0 else tail(layout.log(layout.part(NAME)), lines=2)
 
 
-def _seed(layout: Layout) -> None:
+def _seed(layout: EnvironmentLayout) -> None:
     """Make the logins, the database and its rows, once; a half-made database is completed, a whole one left alone."""
     with connect(layout, SUPERUSER, "postgres") as connection:
         connection.execute(_read_seed("roles.sql"))

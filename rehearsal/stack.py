@@ -1,4 +1,4 @@
-"""The Pulumi project of the rehearsal's environment `dev`, and its deploys by the real engine.
+"""The Pulumi project of an environment of the rehearsal, and its deploys by the real engine.
 
 The committed stack files name an environment that nobody has; here they are copied with this machine's addresses over
 them, into a project of its own whose program is the checkout's `stacks`. It must not decide what is deployed.
@@ -20,21 +20,18 @@ from ruamel.yaml import YAML
 from rehearsal import aws, bao, idp, postgres
 from rehearsal.engine import ENGINE_VERSION
 from rehearsal.errors import RehearsalError
-from rehearsal.operator_environment import STACK, deploy_environment
+from rehearsal.operator_environment import deploy_environment
 from rehearsal.processes import MARKER, tail
 from rehearsal.pulumi_home import list_project_plugins, write_pulumi_home
-from rehearsal.seed.aws_data import BUCKET
 from rehearsal.state import LOOPBACK, get_port, make_folder, read_secret, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout, Layout
 
 PROJECT = "narrowgate"
-FOUNDATION_STACK = f"{STACK}-foundation"
-STACKS = (FOUNDATION_STACK, STACK)
 ENVIRONMENT_KEY = "narrowgate:environment"
 ENGINE_KEYS = ("encryptionsalt", "secretsprovider", "encryptedkey")
 MANIFESTS_OUTPUT = "manifests"
@@ -59,7 +56,7 @@ class Deployed:
     summary: str
 
 
-def write_project(layout: Layout) -> None:
+def write_project(layout: EnvironmentLayout) -> None:
     """Write the generated project: Pulumi.yaml and each stack's configuration. Keys that the engine added are kept."""
     make_folder(layout.project)
     project = {
@@ -70,11 +67,11 @@ def write_project(layout: Layout) -> None:
         "plugins": list_project_plugins(layout.pulumi_home, ENGINE_VERSION),
     }
     _write_yaml(layout.project / "Pulumi.yaml", project)
-    for stack in STACKS:
+    for stack in (layout.foundation_stack, layout.stack):
         _write_stack_file(layout, stack)
 
 
-def _write_stack_file(layout: Layout, stack: str) -> None:
+def _write_stack_file(layout: EnvironmentLayout, stack: str) -> None:
     """Write one stack's configuration: the committed one, overlaid by what is true on this machine."""
     name = f"Pulumi.{stack}.yaml"
     settings = _read_yaml(layout.stacks / name)
@@ -87,17 +84,14 @@ def _write_stack_file(layout: Layout, stack: str) -> None:
     _write_yaml(layout.project / name, settings)
 
 
-def this_machine(layout: Layout, environment: dict[str, Any]) -> dict[str, Any]:
+def this_machine(layout: EnvironmentLayout, environment: dict[str, Any]) -> dict[str, Any]:
     """Return what differs here from the committed bindings of `environment`; None takes a key away."""
-    database = {"host": LOOPBACK, "port": get_port(layout, postgres.NAME), "sslmode": "disable"}
+    database = {"host": LOOPBACK, "port": get_port(layout, layout.part(postgres.NAME)), "sslmode": "disable"}
     return {
-        "aws": {"account": aws.ACCOUNT, "region": aws.REGION, "endpoint_url": aws.get_endpoint(layout)},
+        "aws": {"endpoint_url": aws.get_endpoint(layout)},
         "vault": {"address": bao.get_address(layout), "ca_pem": layout.ca_certificate.read_text()},
-        "identity": {"issuer": idp.ISSUER, "jwks_url": None, "public_keys": [idp.read_public_key(layout)]},
-        "tools": {
-            tool: {**(database if "database" in binding else {}), **({"bucket": BUCKET} if "bucket" in binding else {})}
-            for tool, binding in environment.get("tools", {}).items()
-        },
+        "identity": {"jwks_url": None, "public_keys": [idp.read_public_key(layout)]},
+        "tools": {tool: database for tool, binding in environment.get("tools", {}).items() if "database" in binding},
     }
 
 
@@ -124,7 +118,7 @@ def _write_yaml(file: Path, content: dict[str, Any]) -> None:
         write_private(file, text.getvalue())
 
 
-def prepare_engine(layout: Layout) -> None:
+def prepare_engine(layout: EnvironmentLayout) -> None:
     """Make the engine's isolated home, its file backend and the passphrase of the stacks' secrets."""
     write_pulumi_home(
         make_folder(layout.pulumi_home), python=layout.venv / "bin" / "python", engine_version=ENGINE_VERSION
@@ -133,7 +127,7 @@ def prepare_engine(layout: Layout) -> None:
     read_secret(layout.pulumi_passphrase)
 
 
-def deploy(layout: Layout, stack: str) -> Deployed:
+def deploy(layout: EnvironmentLayout, stack: str) -> Deployed:
     """Bring `stack` to what is declared: read what really exists, and change what differs, if anything does.
 
     Raises:
@@ -150,7 +144,7 @@ def deploy(layout: Layout, stack: str) -> Deployed:
     return Deployed(stack, summarize(run_engine(layout, arguments, environment, stack)))
 
 
-def _is_current(layout: Layout, stack: str, environment: dict[str, str]) -> bool:
+def _is_current(layout: EnvironmentLayout, stack: str, environment: dict[str, str]) -> bool:
     """Return whether what really exists is what is declared, by one pass of the program instead of a deploy's two."""
     arguments = ["preview", *REFRESH, "--expect-no-changes", *QUIET, "--stack", stack]
     try:
@@ -160,12 +154,12 @@ def _is_current(layout: Layout, stack: str, environment: dict[str, str]) -> bool
     return True
 
 
-def _exists(layout: Layout, stack: str) -> bool:
+def _exists(layout: EnvironmentLayout, stack: str) -> bool:
     """Return whether the file backend knows `stack`."""
     return (layout.pulumi_state / ".pulumi" / "stacks" / PROJECT / f"{stack}.json").exists()
 
 
-def run_engine(layout: Layout, arguments: Sequence[str], environment: dict[str, str], stack: str) -> str:
+def run_engine(layout: EnvironmentLayout, arguments: Sequence[str], environment: dict[str, str], stack: str) -> str:
     """Run `pulumi` with `arguments`, add its output to the stack's log, and return it.
 
     Raises:
@@ -203,7 +197,7 @@ def summarize(output: str) -> str:
     return ", ".join(counts) or "nothing to do"
 
 
-def _release_dead_lock(layout: Layout, stack: str, environment: dict[str, str]) -> None:
+def _release_dead_lock(layout: EnvironmentLayout, stack: str, environment: dict[str, str]) -> None:
     """Release the stack's lock when the engine that took it is dead; a living one keeps it, and the deploy fails."""
     folder = layout.pulumi_state / ".pulumi" / "locks" / "organization" / PROJECT / stack
     holders = [_read_holder(file) for file in folder.glob("*.json")]
@@ -226,7 +220,7 @@ def _is_engine(pid: int) -> bool:
         return False
 
 
-def write_manifests(layout: Layout) -> list[str]:
+def write_manifests(layout: EnvironmentLayout) -> list[str]:
     """Write each deployed workflow's manifest to a file of its own, take away those of removed ones, and name them.
 
     Raises:
@@ -234,10 +228,11 @@ def write_manifests(layout: Layout) -> list[str]:
 
     """
     environment = deploy_environment(layout)
-    output = run_engine(layout, ["stack", "output", "--json", "--stack", STACK], environment, STACK)
+    output = run_engine(layout, ["stack", "output", "--json", "--stack", layout.stack], environment, layout.stack)
     manifests: dict[str, Any] | None = json.loads(output).get(MANIFESTS_OUTPUT)
     if manifests is None:
-        raise RehearsalError(f"the stack {STACK} exports no {MANIFESTS_OUTPUT}", log=layout.log(f"pulumi-{STACK}"))
+        log = layout.log(f"pulumi-{layout.stack}")
+        raise RehearsalError(f"the stack {layout.stack} exports no {MANIFESTS_OUTPUT}", log=log)
     folder = make_folder(layout.manifests)
     for stale in {file.stem for file in folder.glob("*.json")} - manifests.keys():
         (folder / f"{stale}.json").unlink()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from rehearsal.layout import Layout
 
-VERSION = 1
+VERSION = 2
 LOOPBACK = "127.0.0.1"
 
 

@@ -1,4 +1,4 @@
-"""What a rehearsal is just now: which parts run, where everything is, and who is who.
+"""What a rehearsal is just now: which parts run, where everything is, and who is who in each environment.
 
 It only asks and reads; it must not start, mend or change anything, and it shows no secret.
 """
@@ -9,22 +9,22 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rehearsal import aws, bao, idp, postgres
-from rehearsal.operator_environment import HEALTH
+from rehearsal.environments import account, describe
+from rehearsal.operator_environment import HEALTH, knows, name_part
 from rehearsal.processes import find
-from rehearsal.state import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout, Layout
 
-VERSION = 1
+VERSION = 2
 KINDS = {
     aws.NAME: "emulated (MiniStack, IAM enforced)",
     postgres.NAME: "real (PostgreSQL 16)",
     bao.NAME: "real (OpenBao)",
 }
-ADDRESSES: dict[str, Callable[[Layout], str]] = {
+ADDRESSES: dict[str, Callable[[EnvironmentLayout], str]] = {
     aws.NAME: aws.get_endpoint,
     postgres.NAME: postgres.get_address,
     bao.NAME: bao.get_address,
@@ -44,64 +44,79 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """The whole rehearsal; `running` means that every part answers."""
+class EnvironmentStatus:
+    """One environment: its parts (the emulated AWS is all environments'), workflows, paths, and who is who."""
 
     running: bool
     parts: tuple[Part, ...]
     workflows: tuple[str, ...]
     paths: dict[str, str]
-    people: dict[str, tuple[str, ...]]
     identities: dict[str, str]
 
 
-def read_status(layout: Layout) -> Status:
-    """Return what the rehearsal is now."""
-    parts = tuple(_read_part(layout, name) for name in KINDS)
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole rehearsal; `running` means that every part of every environment answers."""
+
+    running: bool
+    environments: dict[str, EnvironmentStatus]
+    paths: dict[str, str]
+    people: dict[str, tuple[str, ...]]
+
+
+def read_status(layout: Layout, environments: Sequence[EnvironmentLayout]) -> Status:
+    """Return what the rehearsal of `environments` is now."""
+    found = {one.environment: read_environment_status(one) for one in environments}
     return Status(
+        running=all(one.running for one in found.values()),
+        environments=found,
+        paths={
+            "state": str(layout.root),
+            "logs": str(layout.logs),
+            "AWS calls": str(layout.cloudtrail),
+            "clients": str(layout.bin),
+            "cache": str(layout.cache),
+        },
+        people=dict(idp.DIRECTORY),
+    )
+
+
+def read_environment_status(layout: EnvironmentLayout) -> EnvironmentStatus:
+    """Return what one environment is now."""
+    parts = tuple(_read_part(layout, name) for name in KINDS)
+    return EnvironmentStatus(
         running=all(part.healthy for part in parts),
         parts=parts,
         workflows=tuple(sorted(file.stem for file in layout.manifests.glob("*.json"))),
-        paths=_list_paths(layout),
-        people=dict(idp.DIRECTORY),
+        paths={
+            "CA certificate": str(layout.ca_certificate),
+            "Vault audit": str(bao.audit_file(layout)),
+            "Pulumi project": str(layout.project),
+            "Pulumi state": str(layout.pulumi_state),
+            "manifests": str(layout.manifests),
+        },
         identities={
-            "identity provider": f"{idp.ISSUER}, signs {idp.ALGORITHM}",
+            "identity provider": f"{idp.issuer(layout)}, signs {idp.ALGORITHM}",
             "Vault operator": f"{idp.OPERATOR}, through auth/{bao.PEOPLE_MOUNT}, group {idp.OPERATOR_GROUP}",
-            "Vault's AWS broker": f"arn:aws:iam::{aws.ACCOUNT}:user/narrowgate/dev/broker",
+            "Vault's AWS broker": describe(layout).aws.broker_arn,
             "Vault's PostgreSQL broker": postgres.BROKER,
-            "AWS operator": f"arn:aws:iam::{aws.ACCOUNT}:user/narrowgate/rehearsal/operator",
+            "AWS operator": f"arn:aws:iam::{account(layout)}:user/narrowgate/rehearsal/operator",
             "PostgreSQL deployer": postgres.DEPLOYER,
         },
     )
 
 
-def _read_part(layout: Layout, name: str) -> Part:
-    process = find(layout, name)
-    known = name in read_state(layout).ports
+def _read_part(layout: EnvironmentLayout, server: str) -> Part:
+    name = name_part(layout, server)
+    process, known = find(layout, name), knows(layout, server)
     return Part(
         name=name,
-        kind=KINDS[name],
+        kind=KINDS[server],
         pid=process.pid if process else None,
-        healthy=process is not None and known and HEALTH[name](layout),
-        address=ADDRESSES[name](layout) if known else None,
+        healthy=process is not None and known and HEALTH[server](layout),
+        address=ADDRESSES[server](layout) if known else None,
         log=str(layout.log(name)),
     )
-
-
-def _list_paths(layout: Layout) -> dict[str, str]:
-    """Return where a person finds what."""
-    return {
-        "state": str(layout.root),
-        "logs": str(layout.logs),
-        "CA certificate": str(layout.ca_certificate),
-        "Vault audit": str(bao.audit_file(layout)),
-        "AWS calls": str(layout.cloudtrail),
-        "Pulumi project": str(layout.project),
-        "Pulumi state": str(layout.pulumi_state),
-        "manifests": str(layout.manifests),
-        "clients": str(layout.bin),
-        "cache": str(layout.cache),
-    }
 
 
 def as_json(status: Status) -> dict[str, Any]:

@@ -7,21 +7,22 @@ really exists, so what got lost is made again. `down` and `reset` are here too. 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rehearsal import aws, bao, postgres, stack
 from rehearsal.engine import ensure_aws_secrets_engine, ensure_engine
+from rehearsal.environments import account
 from rehearsal.errors import RehearsalError
-from rehearsal.operator_environment import STACK
 from rehearsal.processes import find_all, stop, stop_named
-from rehearsal.state import hold_lock, make_folder
+from rehearsal.state import hold_lock, make_folder, read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout, Layout
     from rehearsal.progress import Progress, StepLine
 
 # Vault first: its plugin still talks to AWS and PostgreSQL when it ends.
@@ -35,7 +36,7 @@ class Run:
     layout: Layout
     engine: Path | None = None
     vault_plugin: Path | None = None
-    broker_changed: bool = False
+    new_broker_keys: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,10 @@ class StepError(RehearsalError):
 
 
 def find_pulumi(run: Run, line: StepLine) -> None:
-    """Get the Pulumi engine and its isolated home."""
+    """Get the Pulumi engine."""
     program = ensure_engine(line.report, cache=run.layout.cache)
     run.engine = program.path
-    stack.prepare_engine(run.layout)
+    stack.link_clients(run.layout, program.path)
     line.note = f"v{program.version}, {program.path}"
 
 
@@ -68,75 +69,92 @@ def find_vault_plugin(run: Run, line: StepLine) -> None:
 
 
 def run_aws(run: Run, line: StepLine) -> None:
-    """Start the emulated AWS account, and seed what is missing in it."""
+    """Start the emulated AWS."""
     started = aws.start_aws(run.layout)
-    seeding = aws.seed(run.layout)
-    run.broker_changed = seeding.broker_changed
-    found = "seeded" if seeding.empty else "its data is there"
-    line.note = f"{aws.get_endpoint(run.layout)} {_say_started(started=started)}, {found}"
+    line.note = f"{aws.get_endpoint(run.layout)} {_say_started(started=started)}"
 
 
-def run_postgres(run: Run, line: StepLine) -> None:
+def seed_account(layout: EnvironmentLayout, run: Run, line: StepLine) -> None:
+    """Seed what is missing in the environment's AWS account."""
+    seeding = aws.seed(layout)
+    if seeding.broker_changed:
+        run.new_broker_keys.add(layout.environment)
+    line.note = f"{account(layout)}, {'seeded' if seeding.empty else 'its data is there'}"
+
+
+def run_postgres(layout: EnvironmentLayout, _: Run, line: StepLine) -> None:
     """Start PostgreSQL, and seed it."""
-    started = postgres.start_postgres(run.layout)
-    line.note = f"{postgres.get_address(run.layout)} {_say_started(started=started)}"
+    started = postgres.start_postgres(layout)
+    line.note = f"{postgres.get_address(layout)} {_say_started(started=started)}"
 
 
-def run_bao(run: Run, line: StepLine) -> None:
+def run_bao(layout: EnvironmentLayout, run: Run, line: StepLine) -> None:
     """Start OpenBao, set it up, and let its AWS plugin read the broker's key."""
     if run.vault_plugin is None:
         raise RehearsalError("the AWS secrets engine was not found before OpenBao started")
-    started = bao.start_bao(run.layout)
-    fresh = bao.set_up(run.layout, run.vault_plugin)
-    if run.broker_changed:
-        bao.reload_aws_plugin(bao.open_client(run.layout, bao.log_in_operator(run.layout)))
+    started = bao.start_bao(layout)
+    fresh = bao.set_up(layout, run.vault_plugin)
+    if layout.environment in run.new_broker_keys:
+        bao.reload_aws_plugin(bao.open_client(layout, bao.log_in_operator(layout)))
     found = "initialised, root token revoked" if fresh else "unsealed"
-    line.note = f"{bao.get_address(run.layout)} {_say_started(started=started)}, {found}"
+    line.note = f"{bao.get_address(layout)} {_say_started(started=started)}, {found}"
 
 
 def _say_started(*, started: bool) -> str:
     return "started" if started else "runs"
 
 
-def write_project(run: Run, line: StepLine) -> None:
-    """Write the Pulumi project for this machine and the folder of clients."""
-    if run.engine is None:
-        raise RehearsalError("the engine was not found before its project was written")
-    stack.link_clients(run.layout, run.engine)
-    stack.write_project(run.layout)
-    line.note = str(run.layout.project)
+def write_project(layout: EnvironmentLayout, _: Run, line: StepLine) -> None:
+    """Write the engine's home, state backend and passphrase, and the Pulumi project for this machine."""
+    stack.prepare_engine(layout)
+    stack.write_project(layout)
+    line.note = str(layout.project)
 
 
-def deploy_foundation(run: Run, line: StepLine) -> None:
+def deploy_foundation(layout: EnvironmentLayout, _: Run, line: StepLine) -> None:
     """Deploy the environment's foundation."""
-    line.note = stack.deploy(run.layout, stack.FOUNDATION_STACK).summary
+    line.note = stack.deploy(layout, layout.foundation_stack).summary
 
 
-def deploy_workflows(run: Run, line: StepLine) -> None:
+def deploy_workflows(layout: EnvironmentLayout, _: Run, line: StepLine) -> None:
     """Deploy the environment's workflows, and write their manifests."""
-    summary = stack.deploy(run.layout, STACK).summary
-    workflows = stack.write_manifests(run.layout)
+    summary = stack.deploy(layout, layout.stack).summary
+    workflows = stack.write_manifests(layout)
     line.note = f"{summary}; {len(workflows)} workflows"
 
 
-SERVER_STEPS: Sequence[Step] = (
-    Step("AWS (emulated)", run_aws),
-    Step("PostgreSQL", run_postgres),
-    Step("OpenBao", run_bao),
+EnvironmentWork = Callable[["EnvironmentLayout", Run, "StepLine"], None]
+SERVER_WORKS: Sequence[tuple[str, EnvironmentWork]] = (
+    ("AWS account", seed_account),
+    ("PostgreSQL", run_postgres),
+    ("OpenBao", run_bao),
 )
-UP: Sequence[Step] = (
-    Step("Pulumi engine", find_pulumi),
-    Step("Vault's AWS plugin", find_vault_plugin),
-    *SERVER_STEPS,
-    Step("Pulumi project", write_project),
-    Step(f"deploy {stack.FOUNDATION_STACK}", deploy_foundation),
-    Step(f"deploy {STACK}", deploy_workflows),
+DEPLOY_WORKS: Sequence[tuple[str, EnvironmentWork]] = (
+    ("Pulumi project", write_project),
+    ("deploy foundation", deploy_foundation),
+    ("deploy workflows", deploy_workflows),
 )
-SERVERS: Sequence[Step] = (UP[1], *SERVER_STEPS)
-"""What tests need that deploy nothing."""
 
 
-def run_steps(layout: Layout, progress: Progress, steps: Sequence[Step] = UP) -> None:
+def list_server_steps(environments: Sequence[EnvironmentLayout]) -> list[Step]:
+    """Return the steps that start the servers of `environments` and deploy nothing."""
+    shared = [Step("Vault's AWS plugin", find_vault_plugin), Step("AWS (emulated)", run_aws)]
+    return [*shared, *_for_each(environments, SERVER_WORKS)]
+
+
+def list_steps(environments: Sequence[EnvironmentLayout]) -> list[Step]:
+    """Return the steps that start `environments` and deploy them."""
+    engine = Step("Pulumi engine", find_pulumi)
+    return [engine, *list_server_steps(environments), *_for_each(environments, DEPLOY_WORKS)]
+
+
+def _for_each(environments: Sequence[EnvironmentLayout], works: Sequence[tuple[str, EnvironmentWork]]) -> list[Step]:
+    return [
+        Step(f"{layout.environment}: {name}", partial(work, layout)) for layout in environments for name, work in works
+    ]
+
+
+def run_steps(layout: Layout, progress: Progress, steps: Sequence[Step]) -> None:
     """Run `steps` in order, one command at a time for each rehearsal.
 
     Raises:
@@ -157,7 +175,9 @@ def run_steps(layout: Layout, progress: Progress, steps: Sequence[Step] = UP) ->
 
 def stop_all(layout: Layout) -> int:
     """End every process of this rehearsal, orphans too, keep its data, and return how many there were."""
-    count = sum(stop_named(layout, name) for name in STOP_ORDER)
+    remembered = read_state(layout).processes
+    order = [name for server in STOP_ORDER for name in remembered if name == server or name.endswith(f"-{server}")]
+    count = sum(stop_named(layout, name) for name in order)
     while left := find_all(layout):
         count += len(left)
         for process in left:

@@ -1,11 +1,9 @@
-"""What lies in the emulated AWS account: log groups with their events, and a bucket with documents. All invented.
+"""What lies in an emulated AWS account: log groups with their events, and documents of its bucket. All invented.
 
 Events are (age in minutes, message), so that a search of the last hour finds some; documents are text by key.
 """
 
 from __future__ import annotations
-
-BUCKET = "acme-dev-documents"
 
 LOG_EVENTS: dict[str, tuple[tuple[int, str], ...]] = {
     "/app/payments": (

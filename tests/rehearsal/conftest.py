@@ -13,7 +13,6 @@ import pytest
 
 from rehearsal.layout import CHECKOUT
 from rehearsal.live import open_rehearsal
-from rehearsal.steps import SERVERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRehearsal]:
-    with open_rehearsal(tmp_path_factory.mktemp("servers") / "state", steps=SERVERS) as live:
+    with open_rehearsal(tmp_path_factory.mktemp("servers") / "state", deployed=False) as live:
         yield live
 
 

@@ -189,7 +189,7 @@ def describe(live: LiveRehearsal) -> dict[str, Any]:
             "execute": EXECUTE,
             "connection": {
                 "host": "127.0.0.1",
-                "port": get_port(live.layout, postgres.NAME),
+                "port": live.port(postgres.NAME),
                 "database": postgres.DATABASE,
                 "sslmode": "disable",
             },
@@ -217,7 +217,7 @@ def describe(live: LiveRehearsal) -> dict[str, Any]:
 
 
 def make_logins(live: LiveRehearsal, root: hvac.Client) -> None:
-    trust = {"jwt_validation_pubkeys": [idp.read_public_key(live.layout)], "bound_issuer": idp.ISSUER}
+    trust = {"jwt_validation_pubkeys": [idp.read_public_key(live.layout)], "bound_issuer": idp.issuer(live.layout)}
     shared = {
         "role_type": "jwt",
         "user_claim": "/sub",
@@ -281,7 +281,7 @@ def make_credentials(live: LiveRehearsal, root: hvac.Client) -> None:
             deployer.execute(grant.encode())
     for mount in ("narrowgate-database", "narrowgate-database-gated"):
         root.sys.enable_secrets_engine("database", path=mount)
-        port = get_port(live.layout, postgres.NAME)
+        port = live.port(postgres.NAME)
         root.write_data(
             f"{mount}/config/operations",
             data={

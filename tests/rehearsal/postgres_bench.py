@@ -15,7 +15,7 @@ from narrowgate_pulumi.postgres_deploy import remove_group
 
 from narrowgate.compile.postgres import build_creation_statements
 from rehearsal import postgres
-from rehearsal.layout import Layout
+from rehearsal.layout import EnvironmentLayout, Layout
 from rehearsal.processes import stop_named
 from rehearsal.state import LOOPBACK, get_port
 
@@ -44,7 +44,7 @@ DRAFT = {
 
 @dataclass
 class Bench:
-    layout: Layout
+    layout: EnvironmentLayout
     names: Iterator[int] = field(default_factory=itertools.count)
 
     def inputs(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -52,7 +52,7 @@ class Bench:
             "group": GROUP,
             "broker": postgres.BROKER,
             "host": LOOPBACK,
-            "port": get_port(self.layout, postgres.NAME),
+            "port": get_port(self.layout, self.layout.part(postgres.NAME)),
             "database": postgres.DATABASE,
             "sslmode": "disable",
             "tables": [READ, DRAFT],
@@ -77,7 +77,7 @@ class Bench:
                 broker.execute(filled.replace("{{expiration}}", "2099-01-01").encode())
         return psycopg.connect(
             host=LOOPBACK,
-            port=get_port(self.layout, postgres.NAME),
+            port=get_port(self.layout, self.layout.part(postgres.NAME)),
             dbname=postgres.DATABASE,
             user=name,
             password=password,
@@ -89,7 +89,7 @@ class Bench:
 @contextlib.contextmanager
 def open_bench(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[Bench]:
     """Start a server in `folder` and set libpq's environment to the deployer's."""
-    layout = Layout(root=folder, cache=folder / "cache")
+    layout = Layout(root=folder, cache=folder / "cache").of("dev")
     postgres.start_postgres(layout)
     environment.setenv("PGUSER", postgres.DEPLOYER)
     environment.setenv("PGPASSFILE", str(postgres.password_file(layout, postgres.DEPLOYER)))
@@ -97,7 +97,7 @@ def open_bench(folder: Path, environment: pytest.MonkeyPatch) -> Iterator[Bench]
     try:
         yield Bench(layout)
     finally:
-        stop_named(layout, postgres.NAME)
+        stop_named(layout, layout.part(postgres.NAME))
 
 
 def clean(bench: Bench) -> None:

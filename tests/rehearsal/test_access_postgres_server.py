@@ -27,7 +27,7 @@ DATABASE = "access"
 def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     """Connect as superuser to an empty database on a server of this module's own."""
     folder = tmp_path_factory.mktemp("access-postgres")
-    layout = Layout(root=folder, cache=folder / "cache")
+    layout = Layout(root=folder, cache=folder / "cache").of("dev")
     server.start_postgres(layout)
     try:
         with server.connect(layout, server.SUPERUSER) as connection:
@@ -35,7 +35,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[psycopg.Connecti
         with server.connect(layout, server.SUPERUSER, DATABASE) as connection:
             yield connection
     finally:
-        stop_named(layout, server.NAME)
+        stop_named(layout, layout.part(server.NAME))
 
 
 def read(admin: psycopg.Connection[tuple[Any, ...]]) -> postgres.Catalog:

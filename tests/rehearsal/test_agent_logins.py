@@ -128,7 +128,7 @@ def test_an_agent_is_taken_for_no_other(rehearsal: LiveRehearsal, workflow: str,
     subject = idp.look_up(user, idp.DIRECTORY[user], workflow)
     tokens = {
         "as it is": rehearsal.token(user, other, groups=idp.DIRECTORY[user]),
-        "for another audience": idp.sign_token(rehearsal.layout, subject, aud=idp.audience(other)),
+        "for another audience": idp.sign_token(rehearsal.layout, subject, aud=idp.audience(rehearsal.layout, other)),
         "of another agent": idp.sign_token(rehearsal.layout, subject, act={"sub": f"agent:{other}"}),
     }
     for what, token in tokens.items():

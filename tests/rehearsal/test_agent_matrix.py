@@ -21,7 +21,7 @@ from narrowgate.runtime import (
     login,
 )
 from rehearsal.postgres import SUPERUSER
-from rehearsal.seed.aws_data import BUCKET, DOCUMENTS, LOG_EVENTS
+from rehearsal.seed.aws_data import DOCUMENTS, LOG_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -248,16 +248,17 @@ def test_log_groups_are_read_only_where_declared(agents: Mapping[str, Agent], to
 @pytest.mark.parametrize("key", sorted(DOCUMENTS))
 @pytest.mark.parametrize("tool", AWS, ids=name_tool)
 def test_documents_are_read_only_under_the_declared_prefix(
-    agents: Mapping[str, Agent], tool: ToolAccess, key: str
+    rehearsal: LiveRehearsal, agents: Mapping[str, Agent], tool: ToolAccess, key: str
 ) -> None:
+    bucket = rehearsal.bucket
     s3 = agents[tool.workflow].aws(tool.tool).client("s3")
     prefix = key.partition("/")[0]
     allowed = tool.tool == "documents" and f'"prefix":"{prefix}"' in declared_scope(tool).replace(" ", "")
-    expect_aws(lambda: s3.get_object(Bucket=BUCKET, Key=key)["Body"], allowed=allowed)
-    expect_aws(lambda: s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/")["Contents"], allowed=allowed)
-    refuse_aws(lambda: s3.list_objects_v2(Bucket=BUCKET))
-    refuse_aws(lambda: s3.put_object(Bucket=BUCKET, Key=key, Body=b"x"))
-    refuse_aws(lambda: s3.delete_object(Bucket=BUCKET, Key=key))
+    expect_aws(lambda: s3.get_object(Bucket=bucket, Key=key)["Body"], allowed=allowed)
+    expect_aws(lambda: s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")["Contents"], allowed=allowed)
+    refuse_aws(lambda: s3.list_objects_v2(Bucket=bucket))
+    refuse_aws(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x"))
+    refuse_aws(lambda: s3.delete_object(Bucket=bucket, Key=key))
 
 
 @pytest.mark.parametrize("tool", AWS, ids=name_tool)

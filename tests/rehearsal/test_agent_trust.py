@@ -78,7 +78,7 @@ def test_the_broker_assumes_nothing_outside_its_path(rehearsal: LiveRehearsal, b
         "Statement": [
             {
                 "Effect": "Allow",
-                "Principal": {"AWS": f"arn:aws:iam::{aws.ACCOUNT}:user/narrowgate/dev/broker"},
+                "Principal": {"AWS": f"arn:aws:iam::{rehearsal.account}:user/narrowgate/dev/broker"},
                 "Action": "sts:AssumeRole",
             }
         ],

@@ -12,18 +12,22 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from narrowgate.declarations import load_environment
 from rehearsal import aws, bao
-from rehearsal.processes import find, stop_named
-from rehearsal.seed.aws_data import BUCKET, DOCUMENTS
+from rehearsal.layout import CHECKOUT
+from rehearsal.seed.aws_data import DOCUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rehearsal.live import LiveRehearsal
 
+DEV = load_environment(CHECKOUT / "stacks", "dev")
+ACCOUNT = DEV.aws.account
+BUCKET = str(DEV.binding("documents").get("bucket"))
 ROLE = "ng-dev-probe-logs"
 ROLE_PATH = "/narrowgate/dev/tool/"
-ROLE_ARN = f"arn:aws:iam::{aws.ACCOUNT}:role{ROLE_PATH}{ROLE}"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role{ROLE_PATH}{ROLE}"
 DENIED = {"AccessDenied", "AccessDeniedException"}
 
 
@@ -37,7 +41,7 @@ def read_events(servers: LiveRehearsal) -> list[dict[str, Any]]:
 
 
 def make_role(servers: LiveRehearsal, name: str, path: str) -> None:
-    broker = f"arn:aws:iam::{aws.ACCOUNT}:user/narrowgate/dev/broker"
+    broker = f"arn:aws:iam::{ACCOUNT}:user/narrowgate/dev/broker"
     trust = {"Effect": "Allow", "Principal": {"AWS": broker}, "Action": "sts:AssumeRole"}
     allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/runbooks/*"}
     iam = servers.aws("iam")
@@ -85,7 +89,7 @@ def test_root_like_keys_are_refused(
 def test_unsigned_requests_are_refused(servers: LiveRehearsal) -> None:
     client = boto3.client(
         "s3",
-        region_name=aws.REGION,
+        region_name=servers.region,
         endpoint_url=aws.get_endpoint(servers.layout),
         config=Config(signature_version=UNSIGNED, proxies={}),
     )
@@ -95,7 +99,7 @@ def test_unsigned_requests_are_refused(servers: LiveRehearsal) -> None:
 
 
 def test_root_like_key_in_a_presigned_url_is_refused(servers: LiveRehearsal) -> None:
-    client = servers.aws("s3", aws.AccessKey(aws.ACCOUNT, "test"))
+    client = servers.aws("s3", aws.AccessKey(ACCOUNT, "test"))
     url = client.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": next(iter(DOCUMENTS))})
     assert requests.get(url, timeout=5).status_code == 403
 
@@ -144,7 +148,7 @@ def test_broker_may_only_assume_tool_roles(servers: LiveRehearsal, tool_role: st
     key = broker_key(servers)
     assert servers.aws("sts", key).assume_role(RoleArn=tool_role, RoleSessionName="probe")["Credentials"]
     make_role(servers, "ng-dev-elsewhere", "/narrowgate/dev/gated/")
-    gated = f"arn:aws:iam::{aws.ACCOUNT}:role/narrowgate/dev/gated/ng-dev-elsewhere"
+    gated = f"arn:aws:iam::{ACCOUNT}:role/narrowgate/dev/gated/ng-dev-elsewhere"
     refused = (
         lambda: servers.aws("sts", key).assume_role(RoleArn=gated, RoleSessionName="probe"),
         lambda: servers.aws("iam", key).list_users(),
@@ -164,7 +168,9 @@ def test_every_call_is_recorded_with_its_session_and_decision(servers: LiveRehea
     before = len(read_events(servers))
     answer = servers.aws("sts", broker_key(servers)).assume_role(RoleArn=tool_role, RoleSessionName="logs@alice")
     made = answer["Credentials"]
-    session = boto3.Session(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=aws.REGION)
+    session = boto3.Session(
+        made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"], region_name=servers.region
+    )
     s3 = session.client("s3", endpoint_url=aws.get_endpoint(servers.layout), config=Config(proxies={}))
     s3.get_object(Bucket=BUCKET, Key="runbooks/refund-queue.md")
     with pytest.raises(ClientError):
@@ -176,7 +182,7 @@ def test_every_call_is_recorded_with_its_session_and_decision(servers: LiveRehea
     for event in (allowed, denied):
         identity = event["userIdentity"]
         assert identity["type"] == "AssumedRole"
-        assert identity["arn"] == f"arn:aws:sts::{aws.ACCOUNT}:assumed-role/{ROLE}/logs@alice"
+        assert identity["arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/logs@alice"
         assert identity["accessKeyId"] == made["AccessKeyId"]
         assert identity["sessionContext"]["sessionIssuer"]["arn"] == tool_role
         assert event["eventName"] == "GetObject"
@@ -195,7 +201,7 @@ def test_killed_emulator_keeps_its_account(servers: LiveRehearsal, tool_role: st
     # What is persisted must be on disk shortly after; waiting for the file is what a person could do too
     state = servers.layout.aws / "state" / "iam.json"
     wait_for(lambda: ROLE in state.read_text())
-    process = find(servers.layout, aws.NAME)
+    process = servers.process(aws.NAME)
     assert process is not None
     process.kill()
     process.wait(10)
@@ -216,7 +222,7 @@ def wait_for(condition: Any) -> None:  # noqa: ANN401 - any callable
 
 def test_emulator_that_lost_its_state_is_seeded_anew_and_vault_takes_the_new_key(servers: LiveRehearsal) -> None:
     old = broker_key(servers)
-    stop_named(servers.layout, aws.NAME)
+    servers.stop(aws.NAME)
     shutil.rmtree(servers.layout.aws / "state")
     shutil.rmtree(servers.layout.aws / "objects")
     assert aws.start_aws(servers.layout)
@@ -231,7 +237,12 @@ def test_vaults_plugin_uses_the_brokers_file_and_takes_a_new_key_on_reload(
     vault = servers.vault()
     vault.sys.enable_secrets_engine(bao.PLUGIN_TYPE, path="probe-aws")
     endpoint = aws.get_endpoint(servers.layout)
-    settings = {"region": aws.REGION, "sts_region": aws.REGION, "sts_endpoint": endpoint, "iam_endpoint": endpoint}
+    settings = {
+        "region": servers.region,
+        "sts_region": servers.region,
+        "sts_endpoint": endpoint,
+        "iam_endpoint": endpoint,
+    }
     vault.write_data("probe-aws/config/root", data=settings)
     vault.write_data("probe-aws/roles/probe", data={"credential_type": "assumed_role", "role_arns": [tool_role]})
     try:

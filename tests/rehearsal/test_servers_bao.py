@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,6 @@ import requests
 from hvac.exceptions import Forbidden, InvalidRequest, VaultError
 
 from rehearsal import bao, idp
-from rehearsal.processes import find, stop_named
-from rehearsal.state import read_state
 
 if TYPE_CHECKING:
     import hvac
@@ -97,7 +96,7 @@ def test_expired_and_foreign_tokens_are_refused(
     servers: LiveRehearsal, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     operator = idp.look_up(idp.OPERATOR)
-    stranger = servers.layout.__class__(root=tmp_path_factory.mktemp("stranger"), cache=servers.layout.cache)
+    stranger = replace(servers.layout, root=tmp_path_factory.mktemp("stranger"))
     past = int(time.time()) - 3600
     for jwt in (
         idp.sign_token(servers.layout, operator, iat=past - 60, nbf=past - 60, exp=past),
@@ -110,7 +109,7 @@ def test_expired_and_foreign_tokens_are_refused(
 
 def test_killed_server_comes_back_unsealed_with_its_data(servers: LiveRehearsal) -> None:
     servers.vault().sys.create_or_update_policy("kept", 'path "x" { capabilities = ["read"] }')
-    process = find(servers.layout, bao.NAME)
+    process = servers.process(bao.NAME)
     assert process is not None
     process.kill()
     process.wait(10)
@@ -121,20 +120,20 @@ def test_killed_server_comes_back_unsealed_with_its_data(servers: LiveRehearsal)
 
 
 def test_start_of_a_running_server_changes_nothing(servers: LiveRehearsal) -> None:
-    before = find(servers.layout, bao.NAME)
+    before = servers.process(bao.NAME)
     assert not bao.start_bao(servers.layout)
-    assert find(servers.layout, bao.NAME) == before
+    assert servers.process(bao.NAME) == before
 
 
 def test_port_that_another_program_took_is_given_up(servers: LiveRehearsal) -> None:
-    old = read_state(servers.layout).ports[bao.NAME]
-    stop_named(servers.layout, bao.NAME)
+    old = servers.port(bao.NAME)
+    servers.stop(bao.NAME)
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", old))
         other.listen()
         assert bao.start_bao(servers.layout)
-    assert read_state(servers.layout).ports[bao.NAME] != old
+    assert servers.port(bao.NAME) != old
     assert servers.vault().lookup_token()["data"]["policies"] == ["operator"]
 
 

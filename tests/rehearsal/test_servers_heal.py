@@ -19,10 +19,11 @@ from rich.console import Console
 
 from rehearsal import aws, bao, postgres, stack
 from rehearsal.errors import RehearsalError
-from rehearsal.processes import find, find_all, stop_named
+from rehearsal.operator_environment import HEALTH
+from rehearsal.processes import find_all
 from rehearsal.progress import Progress
 from rehearsal.state import read_state
-from rehearsal.steps import run_steps, stop_all
+from rehearsal.steps import list_steps, run_steps, stop_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,7 @@ WORKFLOW = "incident-summarization"
 def bring_up(rehearsal: LiveRehearsal) -> str:
     """Run `up` and return what it said."""
     said = io.StringIO()
-    run_steps(rehearsal.layout, Progress(Console(file=said, width=300)))
+    run_steps(rehearsal.layout, Progress(Console(file=said, width=300)), list_steps([rehearsal.layout]))
     return said.getvalue()
 
 
@@ -56,7 +57,9 @@ def prove_that_an_agent_works(rehearsal: LiveRehearsal) -> None:
     tools = read_manifest(rehearsal)["tools"]
     vault = rehearsal.vault(log_in(rehearsal))
     made = vault.read(tools["documents"]["path"])["data"]
-    session = boto3.Session(made["access_key"], made["secret_key"], made["security_token"], region_name=aws.REGION)
+    session = boto3.Session(
+        made["access_key"], made["secret_key"], made["security_token"], region_name=rehearsal.region
+    )
     s3 = session.client("s3", endpoint_url=aws.get_endpoint(rehearsal.layout), config=Config(proxies={}))
     assert s3.get_object(Bucket="acme-dev-documents", Key="runbooks/refund-queue.md")["Body"].read()
     with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
@@ -80,7 +83,7 @@ def prove_that_an_agent_works(rehearsal: LiveRehearsal) -> None:
 def test_plain_clients_work_with_nothing_but_env(rehearsal: LiveRehearsal) -> None:
     prove_that_an_agent_works(rehearsal)
     assert "narrowgate-dev" in rehearsal.run("pulumi", "stack").stdout
-    assert aws.ACCOUNT in rehearsal.run("aws", "sts", "get-caller-identity").stdout
+    assert rehearsal.account in rehearsal.run("aws", "sts", "get-caller-identity").stdout
     assert "deployer" in rehearsal.run("psql", "-Atc", "SELECT current_user").stdout
     assert "sealed" in rehearsal.run("vault", "status", "-format=json").stdout.lower()
 
@@ -100,15 +103,15 @@ def test_env_is_for_a_shell_in_any_folder(rehearsal: LiveRehearsal) -> None:
 
 
 def test_second_run_changes_nothing(rehearsal: LiveRehearsal) -> None:
-    before = [find(rehearsal.layout, name) for name in (aws.NAME, postgres.NAME, bao.NAME)]
+    before = [rehearsal.process(name) for name in HEALTH]
     said = bring_up(rehearsal)
     assert said.count("nothing to change") == 2
-    assert [find(rehearsal.layout, name) for name in (aws.NAME, postgres.NAME, bao.NAME)] == before
+    assert [rehearsal.process(name) for name in HEALTH] == before
 
 
 def test_killed_servers_are_started_again(rehearsal: LiveRehearsal) -> None:
-    for name in (aws.NAME, postgres.NAME, bao.NAME):
-        process = find(rehearsal.layout, name)
+    for name in HEALTH:
+        process = rehearsal.process(name)
         assert process is not None
         process.kill()
         process.wait(10)
@@ -128,7 +131,7 @@ def test_killed_servers_are_started_again(rehearsal: LiveRehearsal) -> None:
 
 
 def test_emulator_that_forgot_everything_is_healed(rehearsal: LiveRehearsal) -> None:
-    stop_named(rehearsal.layout, aws.NAME)
+    rehearsal.stop(aws.NAME)
     shutil.rmtree(rehearsal.layout.aws / "state")
     shutil.rmtree(rehearsal.layout.aws / "objects")
     said = bring_up(rehearsal)
@@ -137,7 +140,8 @@ def test_emulator_that_forgot_everything_is_healed(rehearsal: LiveRehearsal) -> 
 
 
 def test_lock_of_a_killed_engine_is_released(rehearsal: LiveRehearsal) -> None:
-    folder = rehearsal.layout.pulumi_state / ".pulumi" / "locks" / "organization" / stack.PROJECT / stack.STACK
+    layout = rehearsal.layout
+    folder = layout.pulumi_state / ".pulumi" / "locks" / "organization" / stack.PROJECT / layout.stack
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
@@ -150,7 +154,7 @@ def test_lock_of_a_killed_engine_is_released(rehearsal: LiveRehearsal) -> None:
 
 @pytest.mark.long
 def test_vault_that_forgot_everything_is_healed(rehearsal: LiveRehearsal) -> None:
-    stop_named(rehearsal.layout, bao.NAME)
+    rehearsal.stop(bao.NAME)
     shutil.rmtree(rehearsal.layout.bao / "data")
     said = bring_up(rehearsal)
     assert "initialised" in said
@@ -159,7 +163,7 @@ def test_vault_that_forgot_everything_is_healed(rehearsal: LiveRehearsal) -> Non
 
 @pytest.mark.long
 def test_database_that_forgot_everything_is_healed(rehearsal: LiveRehearsal) -> None:
-    stop_named(rehearsal.layout, postgres.NAME)
+    rehearsal.stop(postgres.NAME)
     shutil.rmtree(rehearsal.layout.postgres / "data")
     (rehearsal.layout.postgres / "launcher").unlink()
     bring_up(rehearsal)
@@ -181,7 +185,7 @@ def take(*ports: int) -> Iterator[None]:
 @pytest.mark.long
 def test_ports_that_other_programs_took_are_changed_everywhere(rehearsal: LiveRehearsal) -> None:
     old = read_state(rehearsal.layout).ports
-    taken = {name: port for name, port in old.items() if name != postgres.NAME}
+    taken = {name: port for name, port in old.items() if not name.endswith(postgres.NAME)}
     stop_all(rehearsal.layout)
     with take(*taken.values()):
         bring_up(rehearsal)
@@ -190,8 +194,8 @@ def test_ports_that_other_programs_took_are_changed_everywhere(rehearsal: LiveRe
 
 
 def test_database_port_that_another_program_took_is_told_with_a_way_out(rehearsal: LiveRehearsal) -> None:
-    port = read_state(rehearsal.layout).ports[postgres.NAME]
-    stop_named(rehearsal.layout, postgres.NAME)
+    port = rehearsal.port(postgres.NAME)
+    rehearsal.stop(postgres.NAME)
     with take(port), pytest.raises(RehearsalError, match=f"port {port}") as caught:
         bring_up(rehearsal)
     assert caught.value.hint is not None

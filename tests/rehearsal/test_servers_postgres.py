@@ -8,8 +8,6 @@ import pytest
 from psycopg import errors
 
 from rehearsal import postgres
-from rehearsal.processes import find
-from rehearsal.state import get_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +24,7 @@ def stranger(servers: LiveRehearsal) -> Iterator[psycopg.Connection]:
         admin.execute("CREATE ROLE stranger LOGIN PASSWORD 'for-this-test'")
         with psycopg.connect(
             host="127.0.0.1",
-            port=get_port(servers.layout, postgres.NAME),
+            port=servers.port(postgres.NAME),
             dbname=postgres.DATABASE,
             user="stranger",
             password="for-this-test",
@@ -137,7 +135,7 @@ def test_wrong_password_is_refused(servers: LiveRehearsal) -> None:
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(
             host="127.0.0.1",
-            port=get_port(servers.layout, postgres.NAME),
+            port=servers.port(postgres.NAME),
             dbname=postgres.DATABASE,
             user=postgres.SUPERUSER,
             password="wrong",
@@ -145,7 +143,7 @@ def test_wrong_password_is_refused(servers: LiveRehearsal) -> None:
 
 
 def test_server_listens_on_loopback_only(servers: LiveRehearsal) -> None:
-    process = find(servers.layout, postgres.NAME)
+    process = servers.process(postgres.NAME)
     assert process is not None
     assert process.username() != "root"
     with servers.postgres(postgres.SUPERUSER) as connection:
@@ -153,7 +151,7 @@ def test_server_listens_on_loopback_only(servers: LiveRehearsal) -> None:
             "SELECT current_setting('listen_addresses'), current_setting('unix_socket_directories')"
         ).fetchone()
     assert settings == ("127.0.0.1", "")
-    port = get_port(servers.layout, postgres.NAME)
+    port = servers.port(postgres.NAME)
     with socket.socket(socket.AF_INET6) as probe:
         assert probe.connect_ex(("::1", port)) != 0
 
@@ -161,7 +159,7 @@ def test_server_listens_on_loopback_only(servers: LiveRehearsal) -> None:
 def test_passwords_are_in_private_files_and_in_no_log(servers: LiveRehearsal) -> None:
     files = [*servers.layout.postgres.glob("*.password"), *servers.layout.postgres.glob("*.pgpass")]
     assert {file.stat().st_mode & 0o077 for file in files} == {0}
-    log = servers.layout.log(postgres.NAME).read_text()
+    log = servers.layout.log(servers.layout.part(postgres.NAME)).read_text()
     for user in (postgres.SUPERUSER, postgres.DEPLOYER, postgres.BROKER):
         assert postgres.read_password(servers.layout, user) not in log
 
@@ -169,7 +167,7 @@ def test_passwords_are_in_private_files_and_in_no_log(servers: LiveRehearsal) ->
 def test_killed_server_comes_back_with_its_data(servers: LiveRehearsal) -> None:
     with servers.postgres(postgres.SUPERUSER) as admin:
         before = admin.execute("SELECT count(*) FROM incidents").fetchone()
-    process = find(servers.layout, postgres.NAME)
+    process = servers.process(postgres.NAME)
     assert process is not None
     process.kill()
     process.wait(10)

@@ -65,9 +65,10 @@ def test_status_of_nothing_is_down_and_still_json(layout: Layout) -> None:
     result = CliRunner().invoke(cli.app, ["status", "--format", "json"])
     assert result.exit_code == 1
     found = json.loads(result.stdout)
-    assert found["version"] == 1
+    assert found["version"] == 2
     assert found["running"] is False
-    assert {part["name"]: part["healthy"] for part in found["parts"]} == {"aws": False, "postgres": False, "bao": False}
+    down = {part["name"]: part["healthy"] for part in found["environments"]["dev"]["parts"]}
+    assert down == {"aws": False, "dev-postgres": False, "dev-bao": False}
     assert found["paths"]["state"] == str(layout.root)
 
 
@@ -90,7 +91,7 @@ def test_token_is_one_line_that_the_identity_provider_signed(layout: Layout) -> 
     claims = jwt.decode(result.stdout.strip(), options={"verify_signature": False})
     assert (claims["sub"], claims["groups"], claims["exp"] - claims["iat"]) == ("sam", ["a", "b"], 30)
     assert claims["act"] == {"sub": "agent:ticket-drafting"}
-    assert layout.idp.exists()
+    assert layout.of("dev").idp.exists()
 
 
 def test_mistake_is_told_without_a_traceback(layout: Layout) -> None:
@@ -98,7 +99,7 @@ def test_mistake_is_told_without_a_traceback(layout: Layout) -> None:
     assert result.exit_code == 1
     assert "no time to live" in result.stderr
     assert "Traceback" not in result.output
-    assert not layout.idp.exists()
+    assert not layout.of("dev").idp.exists()
 
 
 def test_down_and_reset_of_nothing_are_fine(layout: Layout) -> None:

@@ -11,25 +11,25 @@ import pytest
 from cryptography import x509
 
 from rehearsal import idp, pki
-from rehearsal.layout import Layout
+from rehearsal.layout import EnvironmentLayout, Layout
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return Layout(root=tmp_path / "state", cache=tmp_path / "cache")
+def layout(tmp_path: Path) -> EnvironmentLayout:
+    return Layout(root=tmp_path / "state", cache=tmp_path / "cache").of("dev")
 
 
-def read(layout: Layout, token: str, audience: str) -> dict[str, object]:
+def read(layout: EnvironmentLayout, token: str, audience: str) -> dict[str, object]:
     claims: dict[str, object] = jwt.decode(
-        token, idp.read_public_key(layout), algorithms=["ES256"], audience=audience, issuer=idp.ISSUER
+        token, idp.read_public_key(layout), algorithms=["ES256"], audience=audience, issuer=idp.issuer(layout)
     )
     return claims
 
 
-def test_agents_token_names_user_agent_and_audience(layout: Layout) -> None:
+def test_agents_token_names_user_agent_and_audience(layout: EnvironmentLayout) -> None:
     subject = idp.look_up("alice", workflow="incident-summarization")
     claims = read(layout, idp.sign_token(layout, subject), "narrowgate:dev:incident-summarization")
     assert claims["sub"] == "alice"
@@ -38,13 +38,13 @@ def test_agents_token_names_user_agent_and_audience(layout: Layout) -> None:
     assert claims["exp"] == int(str(claims["iat"])) + 600
 
 
-def test_persons_token_names_no_agent(layout: Layout) -> None:
+def test_persons_token_names_no_agent(layout: EnvironmentLayout) -> None:
     claims = read(layout, idp.sign_token(layout, idp.look_up("olivia")), "narrowgate:dev:people")
     assert "act" not in claims
     assert claims["groups"] == ["platform-engineers"]
 
 
-def test_no_token_is_like_another(layout: Layout) -> None:
+def test_no_token_is_like_another(layout: EnvironmentLayout) -> None:
     subject = idp.look_up("alice")
     assert idp.sign_token(layout, subject) != idp.sign_token(layout, subject)
 
@@ -64,14 +64,14 @@ def test_groups_come_from_the_caller_or_the_directory(
     assert idp.look_up(user, given).groups == groups
 
 
-def test_signing_key_is_made_once_and_private(layout: Layout) -> None:
+def test_signing_key_is_made_once_and_private(layout: EnvironmentLayout) -> None:
     file = idp.ensure_key(layout)
     content = file.read_bytes()
     assert idp.ensure_key(layout).read_bytes() == content
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_ca_may_sign_for_this_machine_only(layout: Layout) -> None:
+def test_ca_may_sign_for_this_machine_only(layout: EnvironmentLayout) -> None:
     ca = x509.load_pem_x509_certificate(pki.ensure_ca(layout).read_bytes())
     constraints = ca.extensions.get_extension_for_class(x509.NameConstraints)
     assert constraints.critical
@@ -82,7 +82,9 @@ def test_ca_may_sign_for_this_machine_only(layout: Layout) -> None:
     assert (layout.pki / "ca.key").stat().st_mode & 0o777 == 0o600
 
 
-def test_server_certificate_is_kept_until_it_is_about_to_end(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_certificate_is_kept_until_it_is_about_to_end(
+    layout: EnvironmentLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = pki.ensure_server_certificate(layout, "bao")
     first = made.chain.read_bytes()
     assert pki.ensure_server_certificate(layout, "bao").chain.read_bytes() == first
@@ -91,7 +93,7 @@ def test_server_certificate_is_kept_until_it_is_about_to_end(layout: Layout, mon
     assert pki.ensure_server_certificate(layout, "bao").chain.read_bytes() != first
 
 
-def test_clients_with_strict_checks_accept_the_certificate(layout: Layout) -> None:
+def test_clients_with_strict_checks_accept_the_certificate(layout: EnvironmentLayout) -> None:
     made = pki.ensure_server_certificate(layout, "bao")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(made.chain, made.key)

@@ -11,7 +11,7 @@ import pytest
 
 from rehearsal import state
 from rehearsal.errors import RehearsalError
-from rehearsal.layout import CHECKOUT, Layout, find_cache, find_layout
+from rehearsal.layout import CHECKOUT, EnvironmentLayout, Layout, find_cache, find_layout
 
 
 @pytest.fixture
@@ -37,10 +37,21 @@ def test_cache_is_outside_the_checkout(environ: dict[str, str], cache: str) -> N
 
 
 def test_every_path_but_cache_and_checkout_is_under_the_root(layout: Layout) -> None:
-    properties = [name for name, kind in vars(Layout).items() if isinstance(kind, property)]
-    paths = {name: getattr(layout, name) for name in properties}
-    outside = {name for name, path in paths.items() if not path.is_relative_to(layout.root)}
+    outside = {name for name, path in paths_of(Layout, layout).items() if not path.is_relative_to(layout.root)}
     assert outside == {"policy_pack", "venv"}
+
+
+def paths_of(kind: type[Layout], layout: Layout) -> dict[str, Path]:
+    found = {name: getattr(layout, name) for name, value in vars(kind).items() if isinstance(value, property)}
+    return {name: path for name, path in found.items() if isinstance(path, Path)}
+
+
+def test_environments_share_no_path_of_their_own(layout: Layout) -> None:
+    dev, prod = (paths_of(EnvironmentLayout, layout.of(name)) for name in ("dev", "prod"))
+    assert {"bao", "postgres", "idp", "pki", "pulumi_state", "pulumi_passphrase", "broker_credentials"} <= dev.keys()
+    for name, path in dev.items():
+        assert path.is_relative_to(layout.root / "dev"), name
+        assert prod[name].is_relative_to(layout.root / "prod"), name
 
 
 def test_state_survives_and_is_private(layout: Layout) -> None:
@@ -62,9 +73,10 @@ def test_no_state_is_an_empty_state(layout: Layout) -> None:
         "{",
         "[]",
         "null",
-        '{"version": 1}',
-        '{"version": 2, "ports": {}, "processes": {}}',
-        '{"version": 1, "ports": {}, "processes": {"a": {}}}',
+        '{"version": 2}',
+        '{"version": 3, "ports": {}, "processes": {}}',
+        '{"version": 1, "ports": {}, "processes": {}}',
+        '{"version": 2, "ports": {}, "processes": {"a": {}}}',
     ],
 )
 def test_damaged_or_newer_state_is_told_with_a_way_out(layout: Layout, text: str) -> None:
