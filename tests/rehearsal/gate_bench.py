@@ -16,7 +16,6 @@ from narrowgate.approvals.case import make_request_id
 from narrowgate.approvals.executor import Executor
 from narrowgate.approvals.vault import Vault
 from rehearsal import bao, idp, postgres
-from rehearsal.state import get_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
