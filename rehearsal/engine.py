@@ -1,7 +1,7 @@
-"""The Pulumi engine, and the AWS secrets engine for the Vault server: found, or built once from the Go module proxy.
+"""The Pulumi engine, and Vault's AWS plugins (secrets, logins): found, or built once from the Go module proxy.
 
-Neither is in a Python package index. The AWS secrets engine is under HashiCorp's BUSL 1.1: it is built on the user's
-machine for the rehearsal and never shipped.
+None is in a Python package index. The plugins are under HashiCorp's BUSL 1.1: they are built on the user's machine for
+the rehearsal and never shipped.
 """
 
 from __future__ import annotations
@@ -45,6 +45,14 @@ AWS_SECRETS_ENGINE: Final = GoProgram(
     linker_flags="-s -w",
     expected_seconds=60,
 )
+AWS_LOGIN: Final = GoProgram(
+    name="vault-plugin-auth-aws",
+    version="1.18.5",
+    module=HERE / "vault_plugin",
+    package="github.com/hashicorp/vault/builtin/credential/aws/cmd/aws",
+    linker_flags="-s -w",
+    expected_seconds=90,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,18 @@ def ensure_aws_secrets_engine(report: Callable[[str], None], *, cache: Path | No
     cache = cache or find_cache()
     path, digest = ensure_go_program(AWS_SECRETS_ENGINE, cache / "vault-plugin-aws", cache, report)
     return BuiltProgram(path, AWS_SECRETS_ENGINE.version, digest)
+
+
+def ensure_aws_login(report: Callable[[str], None], *, cache: Path | None = None) -> BuiltProgram:
+    """Return Vault's login by AWS principals as a plugin; OpenBao has none of its own.
+
+    Raises:
+        RehearsalError: as `ensure_engine`.
+
+    """
+    cache = cache or find_cache()
+    path, digest = ensure_go_program(AWS_LOGIN, cache / "vault-plugin-auth-aws", cache, report)
+    return BuiltProgram(path, AWS_LOGIN.version, digest)
 
 
 def find_engine(cache: Path) -> BuiltProgram | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -55,7 +55,10 @@ class ManifestTool:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one workflow's agent knows: Vault, its own auth mount and role, its tools."""
+    """What one workflow's agent knows: Vault, its own auth mount and role, its tools.
+
+    `identity` is the kind of its login, and `login` what else that kind needs.
+    """
 
     workflow: str
     environment: str
@@ -66,6 +69,15 @@ class Manifest:
     auth_role: str
     audience: str
     tools: Mapping[str, ManifestTool]
+    identity: str = "jwt"
+    login: Mapping[str, Any] = field(default_factory=dict)
+
+    def login_text(self, name: str) -> str:
+        """Return a part of `login` that must be there; raise ManifestError where it is not."""
+        value = self.login.get(name)
+        if value in (None, ""):
+            raise ManifestError(f"The manifest of {self.workflow} does not say the {name} of its login.")
+        return str(value)
 
 
 def read_manifest(source: Path | str | Mapping[str, Any] | None = None) -> Manifest:
@@ -119,6 +131,8 @@ def _parse(document: Mapping[str, Any]) -> Manifest:
         auth_mount=str(login["mount"]),
         auth_role=str(login["role"]),
         audience=str(login["audience"]),
+        identity=str(login.get("identity") or "jwt"),
+        login=MappingProxyType(dict(login)),
         tools=MappingProxyType({name: _parse_tool(name, tool) for name, tool in document["tools"].items()}),
     )
 

@@ -23,6 +23,7 @@ from narrowgate.runtime.errors import (
 )
 from narrowgate.runtime.holding import SingleFlight, renewal_seconds
 from narrowgate.runtime.log import logger
+from narrowgate.runtime.logins import compose_login
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,11 +72,9 @@ class Login:
             VaultSealedError, VaultUnavailableError: Vault cannot answer.
 
         """
-        jwt = _read_token(self._source)
+        request = compose_login(self._connection, self._manifest, lambda: _read_token(self._source))
         asked_at = clock.read()
-        auth = self._connection.login(
-            self._manifest.auth_mount, role=self._manifest.auth_role, jwt=jwt, refuse=self._refuse
-        )
+        auth = self._connection.login(self._manifest.auth_mount, request, refuse=self._refuse)
         with self._lock:
             before = self._connection.token
             self._superseded = [(token, ends) for token, ends in self._superseded if ends > asked_at]

@@ -30,6 +30,8 @@ from narrowgate.runtime.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from narrowgate.runtime.logins import LoginRequest
+
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 15.0
 ATTEMPTS = 4
@@ -101,16 +103,40 @@ class VaultConnection:
     def token(self, value: str) -> None:
         self._adapter.token = value
 
-    def login(self, path: str, *, role: str, jwt: str, refuse: Refuse) -> Mapping[str, Any]:
+    def login(self, path: str, request: LoginRequest, *, refuse: Refuse) -> Mapping[str, Any]:
         """Log in at `auth/<path>/login` and return the answer's `auth`; `refuse` makes the error from Vault's words.
 
         Raises what `refuse` returns, VaultSealedError or VaultUnavailableError.
         """
-        body = {"role": role, "jwt": jwt}
-        auth = self._send("post", f"auth/{path}/login", refuse=refuse, body=body, secrets=(jwt,)).get("auth")
+        answer = self._send("post", f"auth/{path}/login", refuse=refuse, body=request.body, secrets=request.secrets)
+        auth = answer.get("auth")
         if not isinstance(auth, dict) or not auth.get("client_token"):
             raise VaultUnavailableError(f"Vault at {self.address} answered the login without a token.")
         return auth
+
+    def look_up_wrapping(self, wrapping: str, *, refuse: Refuse) -> str:
+        """Return the path that the wrapping token `wrapping` was made at; looking does not use it up.
+
+        Raises what `refuse` returns, VaultSealedError or VaultUnavailableError.
+        """
+        with contextlib.closing(self._beside("")) as other:
+            path, body = "sys/wrapping/lookup", {"token": wrapping}
+            answer = other._send("post", path, refuse=refuse, body=body, secrets=(wrapping,))  # noqa: SLF001 - our own
+        data = answer.get("data")
+        return str(data.get("creation_path") or "") if isinstance(data, dict) else ""
+
+    def unwrap(self, wrapping: str, *, refuse: Refuse) -> Mapping[str, Any]:
+        """Return what the wrapping token `wrapping` holds; that works once. Raises as `look_up_wrapping` does."""
+        with contextlib.closing(self._beside(wrapping)) as other:
+            data = other._send("post", "sys/wrapping/unwrap", refuse=refuse).get("data")  # noqa: SLF001 - our own
+        return data if isinstance(data, dict) else {}
+
+    def _beside(self, token: str) -> VaultConnection:
+        """Return a connection to the same Vault with another token, so that nobody else's request carries it."""
+        session = self._adapter.session
+        other = VaultConnection(self.address, namespace=self._adapter.namespace, verify=session.verify)
+        other.token = token
+        return other
 
     def read(self, path: str) -> Mapping[str, Any]:
         """Read `path` with the agent's token and return the whole answer (`data`, `lease_id`, `lease_duration`).
