@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from narrowgate_pulumi.ledger import found_ledger
 from narrowgate_pulumi.mounts import VaultFoundation
 from narrowgate_pulumi.texts import as_json
 
@@ -59,6 +60,7 @@ class Environment(pulumi.ComponentResource):
             opts=child,
         )
         VaultFoundation(name, documents, self).build(args["passwords"], args.get("password_version", 1))
+        found_ledger(name, documents, self)
         self.boundary_arn = boundary.arn
         self.aws_mount = pulumi.Output.from_input(documents.aws_mount)
         self.database_mount = pulumi.Output.from_input(documents.database_mount)

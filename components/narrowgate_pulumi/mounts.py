@@ -48,11 +48,16 @@ class VaultFoundation:
         # Paths are known before deploy, so no edge tells what comes first.
         return pulumi.ResourceOptions(parent=self._parent, depends_on=list(after))
 
+    def _shown(self, kind: str) -> list[str]:
+        """Return what of an engine's answers Vault's audit log shows in the clear."""
+        return list(self._documents.audit_response_keys.get(kind, ()))
+
     def _make_aws(self) -> None:
         vault.aws.SecretBackend(
             f"{self._name}-aws",
             path=self._documents.aws_mount,
             description="Short-lived AWS credentials of agents' tools",
+            audit_non_hmac_response_keys=self._shown("aws"),
             **thaw(self._documents.aws_config),
             opts=self._opts(),
         )
@@ -68,6 +73,7 @@ class VaultFoundation:
             path=self._documents.database_mount,
             type="database",
             description="Short-lived database logins of agents' tools",
+            audit_non_hmac_response_keys=self._shown("database"),
             opts=self._opts(),
         )
         for connection in self._documents.database_connections:
@@ -132,6 +138,7 @@ class VaultFoundation:
             path=path,
             type="pki",
             description="Client certificates of agents' tools",
+            audit_non_hmac_response_keys=self._shown("pki"),
             # The CA can live no longer than its mount's leases.
             max_lease_ttl_seconds=int(root["ttl"].removesuffix("s")),
             opts=self._opts(),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import pulumi
 import pulumi_vault as vault
 
+from narrowgate_pulumi.ledger import make_signing_key
 from narrowgate_pulumi.logins import admit_agent, open_mount
 from narrowgate_pulumi.texts import thaw
 from narrowgate_pulumi.tool import ToolAccess
@@ -49,6 +50,7 @@ class AgentWorkflow(pulumi.ComponentResource):
             for tool in documents.tools
             if tool not in waiting
         ]
+        before.append(make_signing_key(name, documents.ledger, self))
         mount = open_mount(name, documents.auth_mount, self, after=[*before, policy])
         tools = [
             ToolAccess(f"{name}.{tool.access.tool}", {"documents": tool, "auth_accessor": mount.accessor}, opts=opts)

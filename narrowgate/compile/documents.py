@@ -172,6 +172,19 @@ class ToolDocuments:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerDocuments:
+    """Where a workflow's ledger is vouched for: its signing key (`key_settings` in Vault's names), and its anchors.
+
+    An anchor stands at `<anchor_path>/<entity id>/<name>`.
+    """
+
+    key_path: str
+    sign_path: str
+    anchor_path: str
+    key_settings: Json
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowDocuments:
     """All documents of one workflow. `manifest` is what its agent needs to know; it holds no secret."""
 
@@ -181,6 +194,7 @@ class WorkflowDocuments:
     agent_policy: VaultPolicy
     tools: tuple[ToolDocuments, ...]
     manifest: Json
+    ledger: LedgerDocuments
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +242,7 @@ class FoundationDocuments:
 
     `adopted` names what of it exists already and is its owner's. `issuer` is what identity tokens call their issuer's
     address; `signing_key_config` and `pki_root` are settings in Vault's API field names.
+    `audit_response_keys` says, by a mount's type, which fields of its answers Vault's audit log shows in the clear.
     """
 
     boundary_name: str
@@ -245,6 +260,9 @@ class FoundationDocuments:
     pki_root: Json = field(default_factory=dict)
     issuer: str = ""
     adopted: tuple[str, ...] = ()
+    anchor_mount: str = "narrowgate-ledger"
+    signing_mount: str = "narrowgate-transit"
+    audit_response_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from narrowgate.compile.backends import postgres
 from narrowgate.compile.boundary import boundary_policy
 from narrowgate.compile.deployer import compile_deployer
 from narrowgate.compile.documents import FoundationDocuments, Json
+from narrowgate.compile.ledger import ANCHOR_MOUNT, AUDIT_RESPONSE_KEYS, SIGNING_MOUNT
 
 if TYPE_CHECKING:
     from narrowgate.plan import Environment
@@ -59,6 +60,9 @@ def compile_foundation(environment: Environment) -> FoundationDocuments:
         },
         issuer=environment.vault.address,
         adopted=environment.vault.adopt,
+        anchor_mount=ANCHOR_MOUNT,
+        signing_mount=SIGNING_MOUNT,
+        audit_response_keys=AUDIT_RESPONSE_KEYS,
     )
 
 

@@ -24,7 +24,8 @@ _PATTERN_PATH: Final = re.compile(r"[A-Za-z0-9_.@=,-]+(/([A-Za-z0-9_.@=,-]+|\+))
 class PathRule:
     """What a policy allows on one exact path. `allowed_parameters` restricts the request's own parameters.
 
-    A request without parameters passes `allowed_parameters`; `required_parameters` refuses it.
+    A request without parameters passes `allowed_parameters`; `required_parameters` refuses it. `below_own_entity` means
+    not `path` itself but each entry right below it in a folder that is named by the caller's own entity.
     """
 
     path: str
@@ -32,6 +33,7 @@ class PathRule:
     reason: str
     allowed_parameters: Mapping[str, Sequence[str]] = field(default_factory=dict)
     required_parameters: Sequence[str] = ()
+    below_own_entity: bool = False
 
 
 def render_policy(title: str, rules: Iterable[PathRule], *, patterns: bool = False) -> str:
@@ -45,7 +47,7 @@ def render_policy(title: str, rules: Iterable[PathRule], *, patterns: bool = Fal
         if not allowed.fullmatch(rule.path):
             raise CompileError(f"the Vault path {rule.path!r} is not exact")
         capabilities = ", ".join(quote(capability) for capability in sorted(rule.capabilities))
-        lines = [f"# {_comment(rule.reason)}", f"path {quote(rule.path)} {{", f"  capabilities = [{capabilities}]"]
+        lines = [f"# {_comment(rule.reason)}", f"path {quote(_place(rule))} {{", f"  capabilities = [{capabilities}]"]
         if rule.allowed_parameters:
             lines.append("  allowed_parameters = {")
             lines += [
@@ -58,6 +60,10 @@ def render_policy(title: str, rules: Iterable[PathRule], *, patterns: bool = Fal
             lines.append(f"  required_parameters = [{required}]")
         blocks.append("\n".join([*lines, "}\n"]))
     return "\n".join(blocks)
+
+
+def _place(rule: PathRule) -> str:
+    return f"{rule.path}/{{{{identity.entity.id}}}}/+" if rule.below_own_entity else rule.path
 
 
 def quote(text: str) -> str:

@@ -15,6 +15,7 @@ from narrowgate.compile import names
 from narrowgate.compile.documents import AuthMount, AuthRole, VaultPolicy
 from narrowgate.compile.errors import CompileError
 from narrowgate.compile.hcl import PathRule, render_policy
+from narrowgate.compile.ledger import agent_rules, compile_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,7 +67,8 @@ def compile_identity(
     if missing := missing_bindings(workflow.identity, workflow.name, environment):
         raise CompileError(f"{environment.name} does not bind {', '.join(missing)}", workflow=workflow.name)
     title = f"{workflow.name}: what every agent login may do"
-    policy = VaultPolicy(names.agent_policy_name(workflow.name), render_policy(title, _SELF_RULES))
+    rules = (*_SELF_RULES, *agent_rules(compile_ledger(workflow.name)))
+    policy = VaultPolicy(names.agent_policy_name(workflow.name), render_policy(title, rules))
     mount = AuthMount(
         names.auth_mount(environment.vault.auth_prefix, workflow.name), login.type, login.mount_config(environment)
     )

@@ -14,23 +14,25 @@ from narrowgate.compile.identity import login_parameters
 from narrowgate.compile.words import describe_grant
 
 if TYPE_CHECKING:
-    from narrowgate.compile.documents import AuthMount, AuthRole, Json, ToolDocuments
+    from narrowgate.compile.documents import AuthMount, AuthRole, Json, LedgerDocuments, ToolDocuments
     from narrowgate.plan import ActionAccess, Environment, WorkflowAccess
 
 MANIFEST_VERSION: Final = 1
 
 
-def compile_manifest(
+def compile_manifest(  # noqa: PLR0913, PLR0917 - the documents of a workflow
     workflow: WorkflowAccess,
     environment: Environment,
     mount: AuthMount,
     role: AuthRole,
     tools: tuple[ToolDocuments, ...],
+    ledger: LedgerDocuments,
 ) -> Json:
     """Return the manifest of one workflow: JSON-ready, sorted keys."""
     vault, identity = environment.vault, environment.identity
     return {
         "environment": environment.name,
+        "ledger": {"anchors": ledger.anchor_path, "sign": ledger.sign_path},
         "login": {
             "agent": f"{identity.agent_prefix}{workflow.name}",
             "audience": names.audience(identity.audience_prefix, environment.name, workflow.name),

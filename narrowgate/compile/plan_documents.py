@@ -15,6 +15,7 @@ from narrowgate.compile.documents import PlanDocuments, ToolDocuments, WorkflowD
 from narrowgate.compile.errors import CompileError
 from narrowgate.compile.foundation import compile_foundation
 from narrowgate.compile.identity import compile_identity
+from narrowgate.compile.ledger import compile_ledger
 from narrowgate.compile.manifest import compile_manifest
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def compile_workflow(workflow: WorkflowAccess, environment: Environment) -> Work
         tools.append(BACKENDS[tool.backend].compile_tool(workflow, tool, environment))
     policies = tuple(tool.policy.name for tool in tools if tool.policy is not None)
     mount, role, agent_policy = compile_identity(workflow, environment, policies)
-    documents = WorkflowDocuments(workflow, mount, role, agent_policy, tuple(tools), manifest={})
-    manifest = compile_manifest(workflow, environment, mount, role, documents.tools)
+    documents = WorkflowDocuments(workflow, mount, role, agent_policy, tuple(tools), {}, compile_ledger(workflow.name))
+    manifest = compile_manifest(workflow, environment, mount, role, documents.tools, documents.ledger)
     return replace(documents, manifest=manifest)
 
 

@@ -35,7 +35,7 @@ def judge(subject: VaultPolicy, _: Settings) -> Iterator[Finding]:
     ours = _OURS.fullmatch(subject.name)
     workflow = (ours["agent"] or ours["workflow"]) if ours else ""
     for rule in vault_rules(subject.text):
-        if is_common_path(rule.path, rule.capabilities):
+        if is_common_path(rule.path, rule.capabilities) or (workflow and _is_drop_box(rule, workflow)):
             continue
         found = report(NAME, subject, line=subject.line + rule.line - 1)
         if "*" in rule.path or "+" in rule.path.split("/"):
@@ -59,6 +59,14 @@ def is_own(path: str, workflow: str) -> bool:
         segment == workflow or segment.startswith(f"{workflow}.") or _is_shortened(segment, workflow)
         for segment in path.split("/")
     )
+
+
+def _is_drop_box(rule: VaultRule, workflow: str) -> bool:
+    """Tell whether this only creates entries in a folder of the workflow's that is named by the caller's own entity."""
+    folder, _, entry = rule.path.rpartition("/")
+    parent, _, owner = folder.rpartition("/")
+    own = owner == "{{identity.entity.id}}" and parent.rpartition("/")[2] == workflow
+    return own and entry == "+" and set(rule.capabilities) == {"create"} and not ({"*", "+"} & set(parent))
 
 
 def _reads_a_secret(rule: VaultRule) -> bool:

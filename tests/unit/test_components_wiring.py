@@ -99,6 +99,7 @@ def test_a_tool_whose_every_action_is_gated_makes_nothing(documents: PlanDocumen
     recorder, monitor = build(gated)
     kinds = sorted(typ for typ, _ in recorder.made if not typ.startswith("narrowgate:"))
     assert kinds == [
+        "vault:generic/endpoint:Endpoint",  # the key of its ledger
         "vault:index/policy:Policy",
         "vault:jwt/authBackend:AuthBackend",
         "vault:jwt/authBackendRole:AuthBackendRole",

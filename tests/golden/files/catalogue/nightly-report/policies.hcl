@@ -16,6 +16,16 @@ path "auth/token/revoke-self" {
   capabilities = ["update"]
 }
 
+# anchor them where they cannot be rewritten
+path "narrowgate-ledger/data/nightly-report/{{identity.entity.id}}/+" {
+  capabilities = ["create"]
+}
+
+# sign checkpoints of the ledger
+path "narrowgate-transit/sign/nightly-report" {
+  capabilities = ["update"]
+}
+
 ## tool.nightly-report.crm
 # nightly-report: the tool crm
 

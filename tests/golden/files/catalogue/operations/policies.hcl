@@ -16,6 +16,16 @@ path "auth/token/revoke-self" {
   capabilities = ["update"]
 }
 
+# anchor them where they cannot be rewritten
+path "narrowgate-ledger/data/operations/{{identity.entity.id}}/+" {
+  capabilities = ["create"]
+}
+
+# sign checkpoints of the ledger
+path "narrowgate-transit/sign/operations" {
+  capabilities = ["update"]
+}
+
 ## tool.operations.crm
 # operations: the tool crm
 

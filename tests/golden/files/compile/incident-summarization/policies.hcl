@@ -16,6 +16,16 @@ path "auth/token/revoke-self" {
   capabilities = ["update"]
 }
 
+# anchor them where they cannot be rewritten
+path "narrowgate-ledger/data/incident-summarization/{{identity.entity.id}}/+" {
+  capabilities = ["create"]
+}
+
+# sign checkpoints of the ledger
+path "narrowgate-transit/sign/incident-summarization" {
+  capabilities = ["update"]
+}
+
 ## tool.incident-summarization.documents
 # incident-summarization: the tool documents
 

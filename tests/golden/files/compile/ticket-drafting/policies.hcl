@@ -16,6 +16,16 @@ path "auth/token/revoke-self" {
   capabilities = ["update"]
 }
 
+# anchor them where they cannot be rewritten
+path "narrowgate-ledger/data/ticket-drafting/{{identity.entity.id}}/+" {
+  capabilities = ["create"]
+}
+
+# sign checkpoints of the ledger
+path "narrowgate-transit/sign/ticket-drafting" {
+  capabilities = ["update"]
+}
+
 ## tool.ticket-drafting.incidents
 # ticket-drafting: the tool incidents
 

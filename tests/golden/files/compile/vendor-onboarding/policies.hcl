@@ -16,6 +16,16 @@ path "auth/token/revoke-self" {
   capabilities = ["update"]
 }
 
+# anchor them where they cannot be rewritten
+path "narrowgate-ledger/data/vendor-onboarding/{{identity.entity.id}}/+" {
+  capabilities = ["create"]
+}
+
+# sign checkpoints of the ledger
+path "narrowgate-transit/sign/vendor-onboarding" {
+  capabilities = ["update"]
+}
+
 ## tool.vendor-onboarding.documents
 # vendor-onboarding: the tool documents
 
