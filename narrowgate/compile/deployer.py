@@ -20,6 +20,7 @@ from narrowgate.compile.documents import (
     VaultPolicy,
 )
 from narrowgate.compile.hcl import PathRule, render_policy
+from narrowgate.compile.ledger import SIGNING_MOUNT
 from narrowgate.compile.iam_policy import policy_document
 from narrowgate.compile.identity import LEEWAY_SECONDS
 
@@ -180,6 +181,7 @@ def workflow_rules(environment: Environment) -> list[PathRule]:
         *(PathRule(f"{mount}/roles/+", _ALL, "how a tool's credentials are minted") for mount in engines),
         PathRule("identity/oidc/role/+", _ALL, "how a tool's signed tokens are minted"),
         # Deleting metadata would delete the secret too.
+        PathRule(f"{SIGNING_MOUNT}/keys/+", _WRITE, "a workflow's key for its ledger"),
         PathRule(f"{vault.kv_mount}/metadata/*", _WRITE, "whose a stored secret is and how old it may get"),
     ]
 

@@ -39,3 +39,25 @@ def test_a_role_of_one_workflow_given_to_another_is_refused(plan: PlanDocuments)
     stolen = replace(policies[0], at="stolen", name="tool.thief.documents")
     found = {finding.rule for finding in judge([*facts, stolen], settings_of(plan.environment))}
     assert {"workflow-no-shared-identity", "vault-policy-own-paths"} <= found
+
+
+@pytest.mark.parametrize(
+    ("path", "capabilities", "kept"),
+    [
+        ("narrowgate-ledger/data/{workflow}/{{identity.entity.id}}/+", ["create"], True),
+        ("narrowgate-ledger/data/{workflow}/{{identity.entity.id}}/+", ["create", "update"], False),
+        ("narrowgate-ledger/data/{workflow}/{{identity.entity.id}}/*", ["create"], False),
+        ("narrowgate-ledger/data/{workflow}/+", ["create"], False),
+        ("narrowgate-ledger/data/another/{{identity.entity.id}}/+", ["create"], False),
+        ("+/data/{workflow}/{{identity.entity.id}}/+", ["create"], False),
+    ],
+)
+def test_a_pattern_is_kept_only_where_a_login_creates_below_its_own_entity(
+    plan: PlanDocuments, path: str, capabilities: list[str], *, kept: bool
+) -> None:
+    workflow = plan.workflows[0].access.name
+    quoted = ", ".join(f'"{capability}"' for capability in capabilities)
+    text = f'path "{path.replace("{workflow}", workflow)}" {{\n  capabilities = [{quoted}]\n}}\n'
+    policy = VaultPolicy(at="here", name=f"agent.{workflow}", text=text)
+    found = {finding.rule for finding in judge([policy], settings_of(plan.environment))}
+    assert ("vault-policy-own-paths" not in found) == kept
