@@ -20,9 +20,9 @@ from narrowgate.compile.documents import (
     VaultPolicy,
 )
 from narrowgate.compile.hcl import PathRule, render_policy
-from narrowgate.compile.ledger import SIGNING_MOUNT
 from narrowgate.compile.iam_policy import policy_document
 from narrowgate.compile.identity import LEEWAY_SECONDS
+from narrowgate.compile.ledger import SIGNING_MOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

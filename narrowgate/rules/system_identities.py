@@ -99,6 +99,8 @@ _DEPLOYED_PATHS: Final = (
     ("{pki_mount}/roles/+", _ALL, "read"),
     ("identity/oidc/role/+", _ALL, "read"),
     ("{kv_mount}/metadata/*", "create read update", "read"),
+    # the key of its ledger: it can be made, not exported, changed or deleted
+    ("narrowgate-transit/keys/+", "create read update", "read"),
     # the login itself
     ("auth/token/lookup-self", "read", "read"),
     ("auth/token/renew-self", "update", "update"),

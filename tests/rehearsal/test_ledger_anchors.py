@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+import hvac
 import hvac.exceptions
 import pytest
 
@@ -13,8 +14,6 @@ from narrowgate.compile.ledger import ANCHOR_MOUNT, SIGNING_MOUNT
 from narrowgate.declarations import load_environment
 
 if TYPE_CHECKING:
-    import hvac
-
     from rehearsal.live import LiveRehearsal
 
 WORKFLOW, OTHER = "incident-summarization", "ticket-drafting"
@@ -31,8 +30,8 @@ def agent(rehearsal: LiveRehearsal) -> tuple[hvac.Client, str]:
     return client, auth["entity_id"]
 
 
-def write(client: hvac.Client, path: str, data: dict[str, Any], cas: int | None = 0) -> Any:
-    return client.write_data(path, data={"data": data, **({} if cas is None else {"options": {"cas": cas}})})
+def write(client: hvac.Client, path: str, data: dict[str, Any], cas: int | None = 0) -> None:
+    client.write_data(path, data={"data": data, **({} if cas is None else {"options": {"cas": cas}})})
 
 
 def test_an_agent_signs_by_its_own_key_only(agent: tuple[hvac.Client, str]) -> None:
