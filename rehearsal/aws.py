@@ -23,6 +23,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rehearsal.aws_layer import OPERATOR_HEADER, RECORD_VARIABLE, SECRET_VARIABLE, SERVED
+from rehearsal.aws_web_identity import ISSUERS_VARIABLE
+from rehearsal.ci_tokens import write_issuers
 from rehearsal.environments import account, describe, find_bucket
 from rehearsal.errors import NotRunningError, RehearsalError
 from rehearsal.processes import base_environment, find, start, wait_until
@@ -57,10 +59,11 @@ ADMIN_POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Acti
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """An IAM user's access key."""
+    """An IAM user's access key, or a session's, which has a `session` token too."""
 
     id: str
     secret: str
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ def _environment(layout: Layout, port: int) -> dict[str, str]:
         "LOG_LEVEL": "WARNING",
         SECRET_VARIABLE: str(_secret_file(layout)),
         RECORD_VARIABLE: str(layout.cloudtrail),
+        ISSUERS_VARIABLE: str(write_issuers(layout)),
     }
 
 
@@ -164,6 +168,7 @@ def open_client(layout: EnvironmentLayout, service: str, key: AccessKey) -> Any:
         endpoint_url=get_endpoint(layout),
         aws_access_key_id=key.id,
         aws_secret_access_key=key.secret,
+        aws_session_token=key.session,
         config=CLIENT_CONFIG,
     )
 

@@ -30,6 +30,7 @@ UNAUTHENTICATED = frozenset(
         "IncompleteSignature",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
+        "InvalidIdentityToken",
         "InvalidSignatureException",
         "InvalidToken",
         "MissingAuthenticationToken",
@@ -220,7 +221,7 @@ def redact(name: str, value: Any) -> Any:  # noqa: ANN401 - a parameter is any J
 
 def read_response(name: str, outcome: Outcome) -> dict[str, Any] | None:
     """Return what CloudTrail keeps of a response: of AssumeRole the session's key id and name, never its secrets."""
-    if name != "AssumeRole" or read_error(outcome)[0]:
+    if name not in {"AssumeRole", "AssumeRoleWithWebIdentity"} or read_error(outcome)[0]:
         return None
     text = outcome.body.decode("utf-8", "replace")
     found = {tag: re.search(f"<{tag}>([^<]+)</{tag}>", text) for tag in _SESSION_TAGS}

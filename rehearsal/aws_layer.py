@@ -23,6 +23,9 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from rehearsal.aws_events import Call, Identity, Outcome, build_event, read_error
+from rehearsal.aws_iam import teach_iam
+from rehearsal.aws_web_identity import ACTION as FEDERATED
+from rehearsal.aws_web_identity import ISSUERS_VARIABLE, WebIdentityError, check_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,12 +67,21 @@ class Refusal:
 
 
 class Layer:
-    """The ASGI app around `app`. `secret` opens the operator's paths, `record` takes each event, `save` persists."""
+    """The ASGI app around `app`. `secret` opens the operator's paths, `record` takes each event, `save` persists.
+
+    `issuers` are the public keys (PEM) of the issuers whose tokens an account may trust.
+    """
 
     def __init__(
-        self, app: App, secret: str, record: Callable[[dict[str, Any]], None], save: Callable[[], None]
+        self,
+        app: App,
+        secret: str,
+        record: Callable[[dict[str, Any]], None],
+        save: Callable[[], None],
+        issuers: Mapping[str, str] | None = None,
     ) -> None:
         self._app = app
+        self._issuers = issuers or {}
         self._secret = secret
         self._record = record
         self._save = save
@@ -93,6 +105,9 @@ class Layer:
             return
         request = read_request(scope, body, self._secret)
         identity = identify(request.access_key)
+        refusal = judge(request)
+        if refusal is None and is_federated(request.call):
+            identity, refusal = self._federate(request.call)
 
         def finish(outcome: Outcome) -> None:
             if request.operator and _is_admin(request.call.path):
@@ -102,11 +117,22 @@ class Layer:
             if not read_error(outcome)[0] and not event["readOnly"]:
                 self._schedule_save()
 
-        refusal = judge(request)
         if refusal is None:
             await self._pass_on(scope, body, receive, watch_answer(send, finish))
         else:
             await _send_refusal(watch_answer(send, finish), refusal, request.call.service)
+
+    def _federate(self, call: Call) -> tuple[Identity, Refusal | None]:
+        """Return who presents the token of a federated login, and why STS refuses it, if it does."""
+        parameters = _form(call)
+        token, role = parameters.get("WebIdentityToken", [""])[-1], parameters.get("RoleArn", [""])[-1]
+        try:
+            claims = check_token(token, role, self._issuers)
+        except WebIdentityError as error:
+            return Identity("Unknown", ""), Refusal(400, "InvalidIdentityToken", str(error))
+        subject = str(claims["sub"])
+        principal = f"{claims['iss']}:{claims['aud']}:{subject}"
+        return Identity("WebIdentityUser", "", principal_id=principal, user_name=subject), None
 
     async def _pass_on(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Let MiniStack answer the request, whose body was read already."""
@@ -155,6 +181,7 @@ def watch_answer(send: Send, finish: Callable[[Outcome], None]) -> Send:
 NOT_LOCAL = Refusal(403, "AccessDenied", "the rehearsal answers on 127.0.0.1 and localhost only")
 ADMIN_ONLY = Refusal(403, "AccessDenied", "the emulator's own paths are for the rehearsal's operator only")
 UNSIGNED = Refusal(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
+AMBIGUOUS = Refusal(400, "InvalidParameterValue", "the rehearsal takes each parameter once, in one place")
 NO_ROOT = Refusal(403, "InvalidClientTokenId", "the rehearsal has no root keys: use the operator's")
 NOT_SERVED = Refusal(400, "InvalidAction", f"the rehearsal serves {', '.join(sorted(SERVED))} only")
 TOO_LARGE = Refusal(413, "EntityTooLarge", f"the rehearsal takes bodies of at most {BODY_LIMIT_BYTES} bytes")
@@ -225,13 +252,36 @@ def judge(request: Request) -> Refusal | None:
         return NOT_LOCAL
     if request.operator:
         return None
+    federated = is_federated(request.call)
     closed = (
         (_is_admin(request.call.path), ADMIN_ONLY),
-        (not request.access_key, UNSIGNED),
-        (is_root_access_key(request.access_key), NO_ROOT),
+        (is_ambiguous(request.call), AMBIGUOUS),
+        (not request.access_key and not federated, UNSIGNED),
+        # MiniStack takes an unsigned request for root's; a federated login gets what its token gives, whoever signs.
+        (is_root_access_key(request.access_key) and not federated, NO_ROOT),
         (request.call.service not in SERVED, NOT_SERVED),
     )
     return next((refusal for applies, refusal in closed if applies), None)
+
+
+def _form(call: Call) -> dict[str, list[str]]:
+    """Return the parameters of a call of IAM's or STS's query protocol, wherever they stand."""
+    found = dict(call.query)
+    for name, values in parse_qs(call.body.decode("utf-8", "replace"), keep_blank_values=True).items():
+        found[name] = [*found.get(name, []), *values]
+    return found
+
+
+def is_ambiguous(call: Call) -> bool:
+    """Tell whether MiniStack could judge a call of IAM or STS by one parameter and carry it out by another."""
+    if call.service not in {"iam", "sts"}:
+        return False
+    return "x-amz-target" in call.headers or any(len(values) > 1 for values in _form(call).values())
+
+
+def is_federated(call: Call) -> bool:
+    """Tell whether the call is a login by the token of an OIDC provider, which carries no signature."""
+    return FEDERATED in (call.action, *_form(call).get("Action", ()))
 
 
 def _is_admin(path: str) -> bool:
@@ -296,7 +346,7 @@ def append_event(file: Path) -> Callable[[dict[str, Any]], None]:
     return record
 
 
-async def _run(port: int, secret: str) -> None:
+async def _run(port: int, secret: str, issuers: Mapping[str, str]) -> None:
     """Serve on loopback until told to end; MiniStack persists its state on the way out."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
@@ -306,7 +356,8 @@ async def _run(port: int, secret: str) -> None:
     def save() -> None:
         save_all(ministack._build_persistence_save_dict())  # noqa: SLF001 - it has no public way to save while it runs
 
-    layer = Layer(ministack.app, secret, append_event(Path(os.environ[RECORD_VARIABLE])), save)
+    teach_iam()
+    layer = Layer(ministack.app, secret, append_event(Path(os.environ[RECORD_VARIABLE])), save, issuers)
     ended = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, ended.set)
@@ -319,4 +370,5 @@ async def _run(port: int, secret: str) -> None:
 
 if __name__ == "__main__":
     os.umask(0o077)
-    asyncio.run(_run(int(sys.argv[1]), Path(os.environ[SECRET_VARIABLE]).read_text().strip()))
+    known = json.loads(Path(os.environ[ISSUERS_VARIABLE]).read_text())
+    asyncio.run(_run(int(sys.argv[1]), Path(os.environ[SECRET_VARIABLE]).read_text().strip(), known))

@@ -60,6 +60,11 @@ class Layout:
         return self.aws / "cloudtrail.jsonl"
 
     @property
+    def ci(self) -> Path:
+        """Return the folder of CI's own identity provider: its signing key, and what AWS knows of it."""
+        return self.root / "ci"
+
+    @property
     def bin(self) -> Path:
         """Return the folder of clients that `rehearsal env` puts first on PATH."""
         return self.root / "bin"

@@ -106,6 +106,7 @@ def _pulumi(layout: EnvironmentLayout) -> dict[str, str]:
         "PULUMI_OPTION_CWD": str(layout.project),
         "PULUMI_OPTION_POLICY_PACK": str(layout.policy_pack),
         "PULUMI_STACK": layout.stack,
+        "NARROWGATE_STACK_CONFIG_DIR": str(layout.project),
     }
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from ruamel.yaml import YAML
 
-from rehearsal import aws, bao, idp, postgres
+from rehearsal import aws, bao, ci, ci_tokens, idp, postgres
 from rehearsal.engine import ENGINE_VERSION
 from rehearsal.errors import RehearsalError
 from rehearsal.operator_environment import deploy_environment
@@ -77,7 +77,8 @@ def _write_stack_file(layout: EnvironmentLayout, stack: str) -> None:
     settings = _read_yaml(layout.stacks / name)
     environment = settings["config"].get(ENVIRONMENT_KEY)
     if isinstance(environment, dict):
-        overlay(environment, this_machine(layout, environment))
+        here = this_machine(layout, environment)
+        overlay(environment, {key: value for key, value in here.items() if key in environment})
     with contextlib.suppress(FileNotFoundError):
         made = _read_yaml(layout.project / name)
         settings.update({key: made[key] for key in ENGINE_KEYS if key in made})
@@ -90,6 +91,7 @@ def this_machine(layout: EnvironmentLayout, environment: dict[str, Any]) -> dict
     return {
         "aws": {"endpoint_url": aws.get_endpoint(layout)},
         "vault": {"address": bao.get_address(layout), "ca_pem": layout.ca_certificate.read_text()},
+        "deployer": {"jwks_url": None, "public_keys": [ci_tokens.read_public_key(layout)]},
         "identity": {"jwks_url": None, "public_keys": [idp.read_public_key(layout)]},
         "tools": {tool: database for tool, binding in environment.get("tools", {}).items() if "database" in binding},
     }
@@ -134,7 +136,7 @@ def deploy(layout: EnvironmentLayout, stack: str) -> Deployed:
         RehearsalError: the engine or the policy pack refused; the error holds its last words and the log's path.
 
     """
-    environment = deploy_environment(layout)
+    environment = choose_identity(layout, stack)
     _release_dead_lock(layout, stack, environment)
     if not _exists(layout, stack):
         run_engine(layout, ["stack", "init", stack], environment, stack)
@@ -142,6 +144,13 @@ def deploy(layout: EnvironmentLayout, stack: str) -> Deployed:
         return Deployed(stack, "nothing to change")
     arguments = ["up", "--yes", *REFRESH, *QUIET, "--stack", stack]
     return Deployed(stack, summarize(run_engine(layout, arguments, environment, stack)))
+
+
+def choose_identity(layout: EnvironmentLayout, stack: str) -> dict[str, str]:
+    """Return the environment to deploy `stack` in: the operator's for a foundation, else CI's deployer's."""
+    if stack == layout.foundation_stack:
+        return deploy_environment(layout)
+    return ci.job_environment(layout, ci.describe_ci(layout).deployer)
 
 
 def _is_current(layout: EnvironmentLayout, stack: str, environment: dict[str, str]) -> bool:

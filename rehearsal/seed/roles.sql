@@ -13,6 +13,10 @@ BEGIN
     IF to_regrole('deployer') IS NULL THEN
         CREATE ROLE deployer LOGIN CREATEROLE;
     END IF;
+    -- Previews deploys: reads the catalogs, as anybody may, and no table.
+    IF to_regrole('preview') IS NULL THEN
+        CREATE ROLE preview LOGIN;
+    END IF;
     -- Vault's own login: makes short-lived logins inside the group roles that it is given, and ends their sessions.
     IF to_regrole('vault_broker') IS NULL THEN
         CREATE ROLE vault_broker LOGIN CREATEROLE NOINHERIT;
