@@ -29,7 +29,8 @@ tools:
 
 
 def read_block(language: str) -> str:
-    (block,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    _, _, example = PAGE.read_text(encoding="utf-8").partition("## Adding one")
+    (block,) = re.findall(rf"```{language}\n(.*?)```", example, re.DOTALL)
     return block
 
 
