@@ -204,6 +204,7 @@ class VaultBinding:
     """The environment's Vault: `address`, its CA (`ca_pem`, None for a public one), `namespace`, our mounts' paths.
 
     `adopt` says what of the foundation somebody else made and keeps: it is neither made nor changed nor deleted.
+    `audit` is the audit device that the server's own file declares; None where nobody said that there is one.
     """
 
     address: str
@@ -215,6 +216,7 @@ class VaultBinding:
     kv_mount: str = "narrowgate-kv"
     pki_mount: str = "narrowgate-pki"
     signing_key: str = "narrowgate"
+    audit: str | None = None
     ci_mount: str = "narrowgate-ci"
     adopt: tuple[str, ...] = ()
 

@@ -106,6 +106,8 @@ def _pulumi(layout: EnvironmentLayout) -> dict[str, str]:
         "PULUMI_OPTION_CWD": str(layout.project),
         "PULUMI_OPTION_POLICY_PACK": str(layout.policy_pack),
         "PULUMI_STACK": layout.stack,
+        # the pack judges by the lock and the bindings of what is deployed here
+        "NARROWGATE_STACKS": str(layout.stacks),
         "NARROWGATE_STACK_CONFIG_DIR": str(layout.project),
     }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ruamel.yaml import YAML
@@ -17,7 +18,7 @@ from narrowgate.compile.problems import Problem
 from narrowgate.compile.subjects import check_subject
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
 from narrowgate.declarations.models import DeployerDeclaration, EnvironmentDeclaration
-from narrowgate.declarations.source import KeyPath, Source, read_source
+from narrowgate.declarations.source import KeyPath, Source, parse_source, read_source
 from narrowgate.declarations.validation import locate, validate
 from narrowgate.errors import Location
 from narrowgate.plan import (
@@ -34,7 +35,6 @@ from narrowgate.plan import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 CONFIG_KEY: Final = "narrowgate:environment"
 CONFIG_PATH: Final[KeyPath] = ("config", CONFIG_KEY)
@@ -74,12 +74,28 @@ def read_environment(stack_config_dir: Path, stack: str) -> EnvironmentSource:
             raise DeclarationErrors(
                 [source.error(f"`{CONFIG_KEY}` names another file again", CONFIG_PATH, "bad-value", hint)]
             )
-    declaration, errors = validate(EnvironmentDeclaration, value, source, CONFIG_PATH)
+    return EnvironmentSource(_validate(value, source, CONFIG_PATH), source)
+
+
+def parse_environment(text: str) -> Environment:
+    """Return the environment whose bindings are `text`, as the engine hands over a stack's `narrowgate:environment`.
+
+    Raise `DeclarationErrors` with every mistake.
+    """
+    try:
+        source = parse_source(text, Path(CONFIG_KEY))
+    except DeclarationError as error:
+        raise DeclarationErrors([error]) from error
+    return _validate(source.value, source, ())
+
+
+def _validate(value: object, source: Source, under: KeyPath) -> Environment:
+    declaration, errors = validate(EnvironmentDeclaration, value, source, under)
     if declaration is not None:
-        errors += locate(_check(declaration), source, CONFIG_PATH)
+        errors += locate(_check(declaration), source, under)
     if errors or declaration is None:
         raise DeclarationErrors(errors)
-    return EnvironmentSource(_to_environment(declaration), source)
+    return _to_environment(declaration)
 
 
 def stack_config_dir_of(project: Path) -> Path:

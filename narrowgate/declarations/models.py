@@ -196,6 +196,8 @@ class VaultDeclaration(Declared):
     """Where the PKI engine of `pki` tools is mounted."""
     signing_key: Name = "narrowgate"
     """The key that signs the tokens of `bearer` tools."""
+    audit: MountPath | None = None
+    """The audit device that the server's own file declares, by its path; OpenBao takes none by its API."""
     ci_mount: MountPath = "narrowgate-ci"
     """Where CI's own jobs log in: the deployer and the preview."""
     adopt: list[Literal["aws", "database", "issuer", "kv", "pki", "signing_key"]] = Field(default_factory=list)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 NAME = "credential-time-capped"
 
+SESSION_FLOOR_SECONDS: Final = 3600
+"""IAM takes no smaller MaxSessionDuration; a session itself is as short as its lease asks for."""
+
 _TIMES: Final[Mapping[str, tuple[str, ...]]] = {
     "aws": ("default_sts_ttl", "max_sts_ttl"),
     "database": ("default_ttl", "max_ttl"),
@@ -35,12 +38,13 @@ def judge(subject: IamIdentity | VaultSecretRole, settings: Settings) -> Iterato
     """Yield a finding for each time that is not set or above the cap."""
     found = report(NAME, subject)
     if isinstance(subject, IamIdentity):
-        if subject.max_session_seconds > settings.max_session_seconds:
+        cap = max(settings.max_ttl_seconds, SESSION_FLOOR_SECONDS)
+        if subject.max_session_seconds > cap:
             yield found(
                 f"role {subject.name!r} allows sessions of {subject.max_session_seconds} seconds,"
-                f" above the cap of {settings.max_session_seconds}",
+                f" above the cap of {cap}",
                 detail="A stolen session works until it ends, whatever happens to its lease.",
-                fix=f"Set max_session_duration to at most {settings.max_session_seconds}.",
+                fix=f"Set max_session_duration to at most {cap}.",
             )
         return
     if subject.static or subject.engine not in _TIMES:

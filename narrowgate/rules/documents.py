@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from narrowgate.rules.facts import (
+    DatabaseGroup,
     Fact,
     IamIdentity,
     IamManagedPolicy,
@@ -87,6 +88,7 @@ def _tool(tool: documents.ToolDocuments) -> Iterator[Fact]:
         yield from _iam_role(tool.aws.role, label)
         yield _secret_role("aws", tool.aws.vault_role, label)
     if tool.postgres is not None:
+        yield _group(tool.postgres, label)
         yield _secret_role("database", tool.postgres.vault_role, label)
     if tool.bearer is not None:
         yield _secret_role("identity", tool.bearer.role, label)
@@ -94,6 +96,12 @@ def _tool(tool: documents.ToolDocuments) -> Iterator[Fact]:
         yield _secret_role("pki", tool.pki.role, label)
     if tool.engine is not None:
         yield _secret_role("other", tool.engine, label)
+
+
+def _group(group: documents.PostgresDocuments, label: str) -> DatabaseGroup:
+    names = ("broker", "host", "port", "database", "sslmode", "tables", "functions")
+    inputs = {name: getattr(group, name) for name in names}
+    return DatabaseGroup(at=f"{label} group role", name=group.group_role, inputs={"group": group.group_role, **inputs})
 
 
 def _iam_role(role: documents.IamRole, label: str) -> Iterator[Fact]:

@@ -8,10 +8,22 @@ preview is right for the update after it. This module joins; it must not judge.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from narrowgate.rules.facts import Fact, IamAttachment, IamIdentity, IamManagedPolicy, IamPolicy
+from narrowgate.rules.facts import (
+    Fact,
+    IamAttachment,
+    IamIdentity,
+    IamManagedPolicy,
+    IamPolicy,
+    VaultAudit,
+    VaultAuthRole,
+    VaultPolicy,
+    VaultSecretRole,
+    names,
+)
 from narrowgate.rules.usages import Usage, is_pattern, pattern_covers, usages_of
 
 if TYPE_CHECKING:
@@ -64,7 +76,26 @@ class Sharing:
     line: int = 1
 
 
-Subject = Fact | Identity | Sharing
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginToken:
+    """What a login gets: the auth role, and the texts of all its policies that stand in the stack, by name.
+
+    `at` is the resource that was added last. `gated` are the paths that mint gated credentials, `audits` the audit
+    devices, as far as the stack makes them.
+    """
+
+    at: str
+    role: VaultAuthRole
+    policies: tuple[tuple[str, str], ...]
+    gated: tuple[str, ...] = ()
+    audits: tuple[str, ...] = ()
+    line: int = 1
+
+
+Subject = Fact | Identity | Sharing | LoginToken
+
+GATED_ROLE = re.compile(r"arn:[^:]*:iam::\d*:role/narrowgate/[^/]+/gated/.+")
+"""The ARN of an IAM role whose credentials need an approval."""
 
 
 class Estate:
@@ -77,6 +108,11 @@ class Estate:
         self._attached: dict[str, set[tuple[str, str]]] = {}
         self._used: dict[tuple[str, str], dict[tuple[str, str], None]] = {}
         self._patterns: dict[str, dict[str, None]] = {}
+        self._logins: dict[str, VaultAuthRole] = {}
+        self._policies: dict[str, VaultPolicy] = {}
+        self._holders_of_policy: dict[str, dict[str, None]] = {}
+        self._gated: dict[str, str] = {}
+        self._audits: dict[str, str] = {}
 
     def put(self, at: str, facts: Iterable[Fact]) -> list[Subject]:
         """Set what is known of the resource `at` and return every subject that this touches."""
@@ -94,6 +130,11 @@ class Estate:
         subjects: list[Subject] = list(known)
         subjects += [self.identity(*key, at=at, line=line) for key, line in identities.items()]
         subjects += [self._sharing(key, at, line) for key, line in shared.items()]
+        logins: dict[str, int] = {}
+        for fact in known:
+            for login in self._learn_login(fact):
+                logins.setdefault(login, fact.line)
+        subjects += [self._token(login, at, line) for login, line in logins.items()]
         return subjects
 
     def identity(self, kind: str, name: str, *, at: str, line: int = 1) -> Identity:
@@ -148,6 +189,8 @@ class Estate:
         for key, users in self._used.items():
             if users:
                 yield self._sharing(key, next(reversed(users))[0], 1)
+        for login, role in self._logins.items():
+            yield self._token(login, login, role.line)
 
     def _facts_of(self, kind: str, name: str) -> Iterator[Fact]:
         for at in self._holders.get((kind, name), {}):
@@ -188,12 +231,57 @@ class Estate:
                     self._used[key].setdefault(user, None)
         return touched
 
+    def _learn_login(self, fact: Fact) -> list[str]:
+        """Note what makes up logins, and return the places of those that this changes."""
+        match fact:
+            case VaultAuthRole():
+                self._logins[fact.at] = fact
+                for name in fact.policies:
+                    self._holders_of_policy.setdefault(name, {})[fact.at] = None
+                return [fact.at]
+            case VaultPolicy():
+                self._policies[fact.name] = fact
+                return list(self._holders_of_policy.get(fact.name, ()))
+            case VaultSecretRole() if any(GATED_ROLE.fullmatch(arn) for arn in names(fact.settings.get("role_arns"))):
+                self._gated.update(dict.fromkeys(fact.credentials, fact.at))
+                return list(self._logins)
+            case VaultAudit():
+                self._audits[fact.at] = fact.path
+        return []
+
+    def _token(self, login: str, at: str, line: int) -> LoginToken:
+        role = self._logins[login]
+        found = [(name, self._policies[name].text) for name in role.policies if name in self._policies]
+        return LoginToken(
+            at=at,
+            role=role,
+            policies=tuple(found),
+            gated=tuple(self._gated),
+            audits=tuple(self._audits.values()),
+            line=line,
+        )
+
+    def _forget_login(self, at: str, fact: Fact) -> None:
+        if isinstance(fact, VaultAuthRole):
+            self._logins.pop(at, None)
+            for name in fact.policies:
+                self._holders_of_policy.get(name, {}).pop(at, None)
+        elif isinstance(fact, VaultPolicy) and (known := self._policies.get(fact.name)) and known.at == at:
+            del self._policies[fact.name]
+        elif isinstance(fact, VaultSecretRole):
+            for path in fact.credentials:
+                if self._gated.get(path) == at:
+                    del self._gated[path]
+        elif isinstance(fact, VaultAudit):
+            self._audits.pop(at, None)
+
     def _sharing(self, key: tuple[str, str], at: str, line: int) -> Sharing:
         users = tuple(dict.fromkeys(user for _, user in self._used[key]))
         return Sharing(at=at, kind=key[0], thing=key[1], users=users, line=line)
 
     def _forget(self, at: str) -> None:
         for fact in self._facts.pop(at, ()):
+            self._forget_login(at, fact)
             for key in _identities(fact):
                 self._holders.get(key, {}).pop(at, None)
             if isinstance(fact, IamManagedPolicy) and self._managed.get(fact.name, ("",))[0] == at:

@@ -127,19 +127,22 @@ class VaultAuthMount(Fact):
     path: str
     method: str
     settings: Mapping[str, Any]
+    unknown: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultAuthRole(Fact):
     """A role (or user, or group mapping) of an auth mount: what lets somebody log in, and with which policies.
 
-    `mount` is its auth mount's path without `auth/`; `settings` are Vault's API fields.
+    `mount` is its auth mount's path without `auth/`; `settings` are Vault's API fields, without those that are not
+    known yet (`unknown`).
     """
 
     method: str
     mount: str
     name: str
     settings: Mapping[str, Any]
+    unknown: frozenset[str] = frozenset()
 
     @property
     def policies(self) -> tuple[str, ...]:
@@ -151,7 +154,8 @@ class VaultAuthRole(Fact):
 class VaultSecretRole(Fact):
     """A role of a secrets engine. `engine` is its type (aws, database, pki, …); `credentials` are the paths that mint.
 
-    `static` says that it hands out a secret which Vault does not mint anew for each reader.
+    `static` says that it hands out a secret which Vault does not mint anew for each reader; `unknown` names settings
+    that are not known yet.
     """
 
     engine: str
@@ -160,6 +164,15 @@ class VaultSecretRole(Fact):
     credentials: tuple[str, ...]
     settings: Mapping[str, Any]
     static: bool = False
+    unknown: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultWrite(Fact):
+    """A raw write of `data` to `path` of Vault that no other fact describes."""
+
+    path: str
+    data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +216,15 @@ class VaultGroup(Fact):
     kind: str = "internal"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultAudit(Fact):
+    """An audit device: its `path`, its `kind` (file, socket, syslog) and its options."""
+
+    path: str
+    kind: str
+    options: Mapping[str, Any]
+
+
 # Others -------------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +245,14 @@ class DatabaseGrant(Fact):
     privileges: tuple[str, ...]
     target: str
     grantable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseGroup(Fact):
+    """A PostgreSQL group role that a deploy keeps in step: its `name`, and the inputs of `PostgresAccess`."""
+
+    name: str
+    inputs: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

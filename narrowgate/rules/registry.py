@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from narrowgate.rules import (
+    access_within_lock,
     credential_time_capped,
     database_role_least,
     document_known,
@@ -18,6 +19,9 @@ from narrowgate.rules import (
     iam_role_no_admin,
     iam_trust_narrow,
     system_identity_fixed,
+    vault_audit_required,
+    vault_gated_needs_control_group,
+    vault_group_no_policies,
     vault_login_short_lived,
     vault_policy_no_root_paths,
     vault_policy_no_sudo,
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
 RULES: Final[tuple[Rule, ...]] = (
     document_known.RULE,
+    access_within_lock.RULE,
     # admin and escalation
     iam_role_no_admin.RULE,
     iam_no_privilege_escalation.RULE,
@@ -49,8 +54,11 @@ RULES: Final[tuple[Rule, ...]] = (
     vault_policy_no_sudo.RULE,
     vault_policy_no_root_paths.RULE,
     vault_policy_own_paths.RULE,
+    vault_group_no_policies.RULE,
+    vault_gated_needs_control_group.RULE,
     vault_login_short_lived.RULE,
     vault_role_dynamic_only.RULE,
+    vault_audit_required.RULE,
     # time, environment, data
     credential_time_capped.RULE,
     environment_no_crossing.RULE,

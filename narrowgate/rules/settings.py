@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from narrowgate.access.locked import LockedDocuments
+    from narrowgate.errors import NarrowgateError
     from narrowgate.plan import Environment
 
 
@@ -25,7 +27,9 @@ class Settings:
     any boundary will do). `people_mounts` are auth mounts where people log in, not agents. `managed_policies` gives
     the text of managed policies that do not stand in the stack, by ARN. `bindings` is the environment itself, from
     which `system_identities` tells what the broker, the deployer and the preview may do; without it none of them can
-    be judged, so each is refused.
+    be judged, so each is refused. `lock` is what the access lock compiles to, or why it can't be read; None only where
+    there is no stack that it could be of (a file that somebody lints). `audit_device` is the audit device that Vault's
+    own file declares; empty where none is bound. `gated_mounts` are secrets mounts whose every path needs an approval.
     """
 
     environment: str = ""
@@ -41,10 +45,13 @@ class Settings:
     other_environments: tuple[str, ...] = ()
     managed_policies: Mapping[str, str] = field(default_factory=dict)
     bindings: Environment | None = None
+    lock: LockedDocuments | NarrowgateError | None = None
+    audit_device: str = ""
+    gated_mounts: tuple[str, ...] = ()
 
 
-def settings_of(environment: Environment) -> Settings:
-    """Return the settings that follow from an environment's bindings."""
+def settings_of(environment: Environment, lock: LockedDocuments | NarrowgateError | None = None) -> Settings:
+    """Return the settings that follow from an environment's bindings and its lock."""
     aws = environment.aws
     return Settings(
         environment=environment.name,
@@ -57,4 +64,6 @@ def settings_of(environment: Environment) -> Settings:
         max_ttl_seconds=environment.limits.max_ttl_seconds,
         max_session_seconds=environment.limits.max_session_seconds,
         bindings=environment,
+        lock=lock,
+        audit_device=environment.vault.audit or "",
     )

@@ -44,13 +44,13 @@ def judge(subject: VaultAuthRole | VaultToken, settings: Settings) -> Iterator[F
             yield found(
                 f"{label} sets no {name}",
                 detail="A stolen token works as long as the server's default says: 32 days.",
-                fix=f"Set {name} to at most {settings.max_ttl_seconds} seconds.",
+                fix=f"Set {name} to at most {settings.max_session_seconds} seconds.",
             )
-        elif value > settings.max_ttl_seconds:
+        elif value > settings.max_session_seconds:
             yield found(
-                f"{label} has {name} = {value} seconds, above the cap of {settings.max_ttl_seconds}",
+                f"{label} has {name} = {value} seconds, above the cap of {settings.max_session_seconds}",
                 detail=f"A stolen token works for up to {value} seconds.",
-                fix=f"Set {name} to at most {settings.max_ttl_seconds} seconds.",
+                fix=f"Set {name} to at most {settings.max_session_seconds} seconds.",
             )
 
 

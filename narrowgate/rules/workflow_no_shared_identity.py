@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from narrowgate.rules.estate import Sharing
-from narrowgate.rules.facts import VaultAuthRole, VaultEntity, VaultGroup, VaultSecretRole, names
+from narrowgate.rules.facts import VaultAuthRole, VaultGroup, VaultSecretRole, names
 from narrowgate.rules.logins import (
     CALLERS,
     GROUP_LOGINS,
@@ -70,7 +70,7 @@ def judge(subject: Any, settings: Settings) -> Iterator[Finding]:  # noqa: ANN40
                 yield from _judge_login(subject, found)
         case VaultSecretRole():
             yield from _judge_secret_role(subject, found)
-        case VaultGroup() | VaultEntity():
+        case VaultGroup():
             yield from _judge_members(subject, found)
 
 
@@ -171,20 +171,18 @@ def _judge_secret_role(role: VaultSecretRole, found: Reporter) -> Iterator[Findi
         )
 
 
-def _judge_members(subject: VaultGroup | VaultEntity, found: Reporter) -> Iterator[Finding]:
-    if not subject.policies:
-        return
-    what = "group" if isinstance(subject, VaultGroup) else "entity"
-    yield found(
-        f"Vault {what} {subject.name!r} carries the policies {', '.join(subject.policies)}",
-        detail=f"They flow into each token of each member, also an agent's: any login gets {subject.policies[0]}.",
-        fix="Hang policies on the auth role of the one workflow (token_policies).",
-    )
+def _judge_members(group: VaultGroup, found: Reporter) -> Iterator[Finding]:
+    if group.policies:
+        yield found(
+            f"Vault group {group.name!r} carries the policies {', '.join(group.policies)}",
+            detail=f"All its members hold them as one identity, agents too: any login gets {group.policies[0]}.",
+            fix="Hang policies on the auth role of the one workflow (token_policies).",
+        )
 
 
 RULE = Rule(
     NAME,
     "One identity for each workflow and tool; nothing that stands for an identity is used by two.",
-    (Sharing, VaultAuthRole, VaultSecretRole, VaultGroup, VaultEntity),
+    (Sharing, VaultAuthRole, VaultSecretRole, VaultGroup),
     judge,
 )

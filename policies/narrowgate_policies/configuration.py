@@ -1,68 +1,69 @@
-"""The pack's settings: the environment's bindings, as the stack's own configuration holds them.
+"""The pack's settings: the environment's bindings, as the stack's own configuration holds them, and its access lock.
 
-The engine hands the pack `narrowgate:environment`. A foundation stack has only the environment's name there; then the
-bindings are read where the program reads them, from the environment's own stack file: in the folder that
-`NARROWGATE_STACK_CONFIG_DIR` names, else of the project in which the pack lies. Where that is not found, the rules
-judge by what a name tells, and refuse what they can't judge so.
+The engine hands over `narrowgate:environment`. Where that only names the environment (a foundation, a shard), the
+bindings stand in `Pulumi.<environment>.yaml`, as they do for the program. The stacks folder is the one beside the pack;
+two variables of the engine's own environment, which a change of the program can't reach, say otherwise. Nothing is
+guessed: bindings or a lock that can't be read leave the strictest settings, and `access-within-lock` then refuses.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 
+from narrowgate.access.lock import lock_file
+from narrowgate.access.locked import LockedDocuments
 from narrowgate.declarations import load_environment, stack_config_dir_of
+from narrowgate.declarations.environments import parse_environment
 from narrowgate.errors import NarrowgateError
 from narrowgate.rules import Settings, settings_of
 
-STACK_CONFIG_VARIABLE = "NARROWGATE_STACK_CONFIG_DIR"
+if TYPE_CHECKING:
+    from narrowgate.plan import Environment
+
+STACKS_VARIABLE: Final = "NARROWGATE_STACKS"
+"""Names the folder of `locks/` where that is not the one beside the pack."""
+STACK_CONFIG_VARIABLE: Final = "NARROWGATE_STACK_CONFIG_DIR"
+"""Names the folder of the `Pulumi.<stack>.yaml` files where that is not the stacks folder."""
 
 
-def read_settings() -> Settings:
-    """Return the settings for the stack that is being deployed."""
+class UnboundStackError(NarrowgateError):
+    """A stack whose configuration does not say which environment it is of."""
+
+    code = "stack-unbound"
+    hint = "put narrowgate:environment, with the bindings or the environment's name, into the stack's configuration"
+
+
+def read_settings(stacks: Path) -> Settings:
+    """Return the settings for the stack that is being deployed; `stacks` is the folder of `locks/` beside the pack."""
+    stacks = Path(os.environ.get(STACKS_VARIABLE) or stacks)
     text = pulumi.Config("narrowgate").get("environment")
     if not text:
-        return Settings()
+        return Settings(lock=UnboundStackError("the stack's configuration names no environment"))
     try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    if isinstance(value, Mapping):
-        return settings_from(value)
-    return named_settings(str(value), Path.cwd())
+        if text.lstrip().startswith("{"):
+            environment = parse_environment(text)
+        else:
+            environment = load_environment(_stack_config_dir(stacks), text)
+    except NarrowgateError as error:
+        return Settings(lock=error)
+    return settings_for(environment, lock_file(stacks, environment.name))
 
 
-def named_settings(environment: str, pack: Path) -> Settings:
-    """Return the settings of the environment called so; `pack` is the pack's folder."""
-    own = os.environ.get(STACK_CONFIG_VARIABLE)
-    project = next((folder for folder in (pack, *pack.parents) if (folder / "Pulumi.yaml").is_file()), None)
-    if own or project:
-        folder = Path(own) if own else stack_config_dir_of(project or pack)
-        try:
-            return settings_of(load_environment(folder, environment))
-        except NarrowgateError as error:
-            pulumi.log.warn(f"the policy pack can't read the bindings of {environment}: {error}")
-    return Settings(environment=environment, boundary="boundary")
+def _stack_config_dir(stacks: Path) -> Path:
+    """Return the folder of the stacks' configuration: as the variable says, else as the project that `stacks` is of."""
+    if named := os.environ.get(STACK_CONFIG_VARIABLE):
+        return Path(named)
+    project = stacks.parent
+    return stack_config_dir_of(project) if (project / "Pulumi.yaml").is_file() else stacks
 
 
-def settings_from(environment: Mapping[str, Any]) -> Settings:
-    """Return the settings that the bindings `environment` give; what they leave out keeps its strict default."""
-    name = str(environment.get("name", ""))
-    aws = environment.get("aws") or {}
-    account, partition = str(aws.get("account", "")), str(aws.get("partition", "aws"))
-    broker = aws.get("broker_arn")
-    vault = environment.get("vault") or {}
-    return Settings(
-        environment=name,
-        account=account,
-        partition=partition,
-        brokers=(str(broker),) if broker else (),
-        boundary=f"arn:{partition}:iam::{account}:policy/narrowgate/{name}/boundary" if account and name else "",
-        auth_prefix=str(vault.get("auth_prefix", "agents")),
-        vault_address=str(vault.get("address", "")),
-    )
+def settings_for(environment: Environment, lock: Path) -> Settings:
+    """Return the settings of `environment`, with its lock at `lock` or why that can't be read."""
+    try:
+        return settings_of(environment, LockedDocuments.read(environment, lock))
+    except NarrowgateError as error:
+        return settings_of(environment, error)

@@ -25,12 +25,13 @@ from pulumi_policy import (
 
 from narrowgate.rules import RULES, Finding, RunningJudgement, Settings, judge
 from narrowgate_policies.configuration import read_settings
-from narrowgate_policies.properties import plain
+from narrowgate_policies.properties import holds_unknown, plain
 from narrowgate_policies.resource import Resource
 from narrowgate_policies.translate import called, facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from narrowgate.rules.rule import Rule
 
@@ -41,7 +42,9 @@ WHOLE_STACK: Final = "whole-stack"
 class Bench:
     """Judges by all rules at once and keeps, for the call under way, what each rule has to say."""
 
-    def __init__(self) -> None:
+    def __init__(self, stacks: Path) -> None:
+        self._stacks = stacks
+        self._inputs: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
         self._judgement: RunningJudgement | None = None
         self._settings: Settings | None = None
@@ -50,10 +53,10 @@ class Bench:
 
     def hear(self, args: ResourceValidationArgs) -> None:
         """Judge one resource; what is wrong waits for the policies of the rules (`collect`)."""
-        resource = Resource(
-            type=args.resource_type, urn=args.urn, properties=plain(args.props), later=pulumi.runtime.is_dry_run()
-        )
+        inputs = plain(args.props)
+        resource = Resource(type=args.resource_type, urn=args.urn, properties=inputs, later=pulumi.runtime.is_dry_run())
         with self._lock:
+            self._inputs[args.urn] = inputs
             if self._judgement is None:
                 self._judgement = RunningJudgement(self._read_settings())
             findings = self._judgement.add(args.urn, facts_of(resource))
@@ -83,15 +86,26 @@ class Bench:
                 targets = [(urn, *by_urn[urn]) for urn in depends.get(name, ()) if urn in by_urn]
                 return tuple(called(kind, urn, properties, name) for urn, kind, properties in targets)
 
-            kind, properties = by_urn[each.urn]
+            kind, outputs = by_urn[each.urn]
+            properties = self._as_given(each.urn, outputs)
             facts += facts_of(Resource(type=kind, urn=each.urn, properties=properties, resolve=resolve))
         with self._lock:
             found = judge(facts, self._read_settings())
             return [finding for finding in found if (finding.rule, finding.message) not in self._said]
 
+    def _as_given(self, urn: str, outputs: dict[str, Any]) -> dict[str, Any]:
+        """Return what the resource was given, as far as it is known, else what it came out as.
+
+        Over the whole stack a resource shows its outputs: more than it was given, and as its provider spells them.
+        """
+        given = self._inputs.get(urn)
+        if given is None:
+            return outputs
+        return {name: outputs.get(name) if holds_unknown(value) else value for name, value in given.items()}
+
     def _read_settings(self) -> Settings:
         if self._settings is None:
-            self._settings = read_settings()
+            self._settings = read_settings(self._stacks)
         return self._settings
 
 
@@ -140,12 +154,12 @@ def stack_policy(bench: Bench) -> StackValidationPolicy:
     )
 
 
-def policies() -> list[Any]:
+def policies(stacks: Path) -> list[Any]:
     """Return the pack's policies: one for each rule, and the one over the whole stack."""
-    bench = Bench()
+    bench = Bench(stacks)
     return [RulePolicy(rule, bench, first=index == 0) for index, rule in enumerate(RULES)] + [stack_policy(bench)]
 
 
-def serve() -> None:
-    """Serve the pack to the engine until it ends."""
-    PolicyPack(NAME, policies(), EnforcementLevel.MANDATORY)
+def serve(stacks: Path) -> None:
+    """Serve the pack to the engine until it ends; `stacks` is the folder of the environments' access locks."""
+    PolicyPack(NAME, policies(stacks), EnforcementLevel.MANDATORY)

@@ -50,6 +50,7 @@ class Resource:
     resolve: Resolve = resolve_nothing
     later: bool = False
     unknowns: list[UnknownFact] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
     deferred: bool = False
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - JSON
@@ -105,8 +106,7 @@ class Resource:
     def settings(self, names: Callable[[str], str], *, without: frozenset[str] = frozenset()) -> dict[str, Any]:
         """Return all known properties but `without`, renamed by `names`; an unknown one of `JUDGED` is a fact or waits.
 
-        Other unknown ones are left out: over the whole stack a resource shows its outputs too, and a rule that misses
-        a setting refuses.
+        Other unknown ones are left out, and noted in `left_out`: a rule that misses a setting refuses.
         """
         known: dict[str, Any] = {}
         for name, value in self.properties.items():
@@ -116,7 +116,9 @@ class Resource:
                 found = self.resolve(name)
                 if found:
                     known[names(name)] = list(found) if isinstance(value, list) else found[0]
-                elif name in JUDGED:
+                    continue
+                self.left_out.add(names(name))
+                if name in JUDGED:
                     self._miss(name, "a setting that says who may do what")
                 continue
             known[names(name)] = value

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from narrowgate.rules.facts import Fact, StackReference
+from narrowgate.rules.facts import DatabaseGroup, Fact, StackReference
 from narrowgate_policies.iam_resources import IAM_READERS
 from narrowgate_policies.properties import UNKNOWN, holds_unknown
 from narrowgate_policies.resource import Resource
@@ -39,9 +39,21 @@ def read_cloudformation(resource: Resource) -> Iterator[Fact]:
     yield from ()
 
 
+def read_postgres_access(resource: Resource) -> Iterator[Fact]:
+    """Read our own dynamic resource, `PostgresAccess`: a group role with its grants."""
+    name = resource.text("group", resource.urn)
+    if resource.document("tables", ANY_TABLE) is None or resource.document("functions", ANY_TABLE) is None:
+        resource.known_document(UNKNOWN, f"what the group role {name} is granted", ANY_TABLE)
+        return
+    yield DatabaseGroup(at=resource.urn, name=name, inputs=resource.settings(str))
+
+
+ANY_TABLE: Final = "it may grant any table and function"
+
 READERS: Final[Mapping[str, Reader]] = {
     **IAM_READERS,
     **VAULT_READERS,
+    "pulumi-python:dynamic/narrowgate:PostgresAccess": read_postgres_access,
     "pulumi:pulumi:StackReference": read_stack_reference,
     "aws:cloudcontrol/resource:Resource": read_cloud_control,
     "aws:cloudformation/stack:Stack": read_cloudformation,

@@ -10,6 +10,7 @@ from typing import Any
 
 from narrowgate.rules.facts import (
     Fact,
+    VaultAudit,
     VaultAuthMount,
     VaultAuthRole,
     VaultEntity,
@@ -19,8 +20,9 @@ from narrowgate.rules.facts import (
     VaultSecretRole,
     VaultStoredSecret,
     VaultToken,
+    VaultWrite,
 )
-from narrowgate_policies.properties import UNKNOWN, snake_case
+from narrowgate_policies.properties import UNKNOWN, holds_unknown, snake_case
 from narrowgate_policies.resource import Resource
 
 Reader = Callable[[Resource], Iterator[Fact]]
@@ -56,6 +58,7 @@ class Login:
             mount=_without_auth(mount),
             name=resource.text(self.name, resource.urn),
             settings=settings,
+            unknown=frozenset(resource.left_out),
         )
 
 
@@ -82,6 +85,7 @@ class Minting:
             credentials=tuple(f"{mount}/{path}/{name}" for path in self.paths),
             settings=resource.settings(snake_case, without=frozenset({self.mount, self.name})),
             static=self.static,
+            unknown=frozenset(resource.left_out),
         )
 
 
@@ -92,7 +96,13 @@ def read_auth_mount(method: str) -> Reader:
         kind = method or resource.text("type", "unknown")
         path = resource.text("path") or resource.text("backend") or kind
         settings = resource.settings(snake_case, without=frozenset({"path"}))
-        yield VaultAuthMount(at=resource.urn, path=_without_auth(path), method=kind, settings=settings)
+        yield VaultAuthMount(
+            at=resource.urn,
+            path=_without_auth(path),
+            method=kind,
+            settings=settings,
+            unknown=frozenset(resource.left_out),
+        )
 
     return read
 
@@ -138,6 +148,17 @@ def read_stored_secret(resource: Resource) -> Iterator[Fact]:
     yield VaultStoredSecret(at=resource.urn, path=path)
 
 
+def read_audit(resource: Resource) -> Iterator[Fact]:
+    """Read vault:index/audit:Audit."""
+    kind = resource.text("type", "unknown")
+    options = resource.get("options", {})
+    if holds_unknown(options):
+        resource.known_document(UNKNOWN, f"options of {resource.type}", "the log may go nowhere")
+        return
+    options = {**options, **({"local": True} if resource.get("local") else {})}
+    yield VaultAudit(at=resource.urn, path=resource.text("path", kind).strip("/"), kind=kind, options=options)
+
+
 def read_endpoint(resource: Resource) -> Iterator[Fact]:
     """Read vault:generic/endpoint:Endpoint, a raw write: what it writes is told by its path."""
     path = resource.reference("path", "it may write anything")
@@ -159,6 +180,8 @@ def read_endpoint(resource: Resource) -> Iterator[Fact]:
             return
     if path.split("/")[0] in {"sys", "auth", "identity"}:
         resource.known_document(UNKNOWN, f"what a write to {path} grants", "no rule knows this path")
+    else:
+        yield VaultWrite(at=resource.urn, path=path, data=data)
 
 
 def _written_policy(at: str, match: Mapping[str, str], data: Mapping[str, Any]) -> Fact:
@@ -221,6 +244,7 @@ def _without_auth(path: str) -> str:
 
 VAULT_READERS: Mapping[str, Reader] = {
     "vault:index/policy:Policy": read_policy,
+    "vault:index/audit:Audit": read_audit,
     "vault:generic/endpoint:Endpoint": read_endpoint,
     "vault:generic/secret:Secret": read_stored_secret,
     "vault:kv/secret:Secret": read_stored_secret,

@@ -18,17 +18,13 @@ from rehearsal.pulumi_home import pulumi_environment, write_pulumi_home
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(__file__).resolve().parent / "bad"
 PROVIDER = Path(__file__).resolve().parent / "accepting_provider.py"
-ENVIRONMENT = """\
-config:
-  narrowgate:environment:
-    name: dev
-    aws:
-      account: "111111111111"
-      region: eu-central-1
-      broker_arn: arn:aws:iam::111111111111:user/narrowgate/dev/broker
-      external_id: narrowgate-dev
-    vault: {address: "https://vault.dev.example.com:8200"}
-    identity: {issuer: "https://idp.example.com"}
+STACKS = Path(__file__).resolve().parent / "stacks"
+PACK = """\
+from pathlib import Path
+
+from narrowgate_policies.pack import serve
+
+serve(Path({stacks!r}))
 """
 
 
@@ -42,8 +38,11 @@ class Run:
 class Bench:
     """One project folder, home and backend for many runs; each run has a stack of its own."""
 
-    def __init__(self, folder: Path, engine: Path, engine_version: str) -> None:
+    def __init__(
+        self, folder: Path, engine: Path, engine_version: str, *, pack: Path | None = None, stacks: Path = STACKS
+    ) -> None:
         self._folder = folder
+        self._pack = pack or write_pack(folder / "policies", stacks)
         self._engine = engine
         self._created = folder / "created"
         home = write_pulumi_home(folder / "home", python=Path(sys.executable), engine_version=engine_version)
@@ -64,7 +63,13 @@ class Bench:
     def run(self, program: str, verb: str = "preview", *options: str) -> Run:
         """Run `pulumi VERB` for `bad/PROGRAM` in a fresh stack."""
         stack = program.replace("_", "-")
-        return self.run_program(PROGRAMS / program, stack, {f"Pulumi.{stack}.yaml": ENVIRONMENT}, verb, *options)
+        return self.run_program(
+            PROGRAMS / program,
+            stack,
+            {f"Pulumi.{stack}.yaml": (STACKS / "Pulumi.dev.yaml").read_text()},
+            verb,
+            *options,
+        )
 
     def run_program(self, program: Path, stack: str, files: dict[str, str], verb: str, *options: str) -> Run:
         """Run `pulumi VERB` for the program in the folder `program`; `files` are its stacks' configuration."""
@@ -79,7 +84,7 @@ class Bench:
             (project / name).write_text(text)
         self._pulumi(project, "stack", "init", stack)
         done = self._pulumi(
-            project, verb, "--stack", stack, "--policy-pack", str(ROOT / "policies"), "--color=never", *options
+            project, verb, "--stack", stack, "--policy-pack", str(self._pack), "--color=never", *options
         )
         return Run(done.returncode, done.stdout + done.stderr, tuple(self._created.read_text().split()))
 
@@ -93,6 +98,16 @@ class Bench:
             timeout=180,
             check=False,
         )
+
+
+def write_pack(folder: Path, stacks: Path) -> Path:
+    """Write a pack that is ours but for where the locks stand."""
+    folder.mkdir()
+    description = (ROOT / "policies" / "PulumiPolicy.yaml").read_text()
+    virtualenv = str(Path(sys.executable).parent.parent)
+    (folder / "PulumiPolicy.yaml").write_text(description.replace("../.venv", virtualenv))
+    (folder / "__main__.py").write_text(PACK.format(stacks=str(stacks)))
+    return folder
 
 
 def _environment_without_pulumi() -> dict[str, str]:

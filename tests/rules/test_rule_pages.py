@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +13,20 @@ from narrowgate_policies.resource import Resource
 from narrowgate_policies.translate import READERS, facts_of
 from ruamel.yaml import YAML
 
+from narrowgate.access.lock import lock_file
+from narrowgate.access.locked import LockedDocuments
 from narrowgate.declarations import load_environment
-from narrowgate.rules import RULES, Settings, judge
+from narrowgate.rules import RULES, judge, settings_of
 
 if TYPE_CHECKING:
     from narrowgate.rules.facts import Fact
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "rules"
 SECTIONS = ("Why", "Refused", "Passes")
-DEV = Settings(
-    environment="dev",
-    account="111111111111",
-    brokers=("arn:aws:iam::111111111111:user/narrowgate/dev/broker",),
-    boundary="arn:aws:iam::111111111111:policy/narrowgate/dev/boundary",
+STACKS = Path(__file__).resolve().parent / "stacks"
+ENVIRONMENT = load_environment(STACKS, "dev")
+DEV = replace(
+    settings_of(ENVIRONMENT, LockedDocuments.read(ENVIRONMENT, lock_file(STACKS, "dev"))),
     bindings=load_environment(PAGES.parents[1] / "stacks", "dev"),
 )
 NAMES = [rule.name for rule in RULES]

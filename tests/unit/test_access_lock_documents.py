@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,6 +88,108 @@ def test_another_login_is_not_within(locked: LockedDocuments, key: str) -> None:
     assert locked.judge_auth_role(mount, name, {**role.settings, "policies": []}) is None
     less = {k: v for k, v in role.settings.items() if k != key}
     assert key in str(locked.judge_auth_role(mount, name, less))
+
+
+def with_group(locked: LockedDocuments, **changes: object) -> str | None:
+    group = locked.groups[min(locked.groups)]
+    inputs = {
+        "group": group.group_role,
+        "broker": group.broker,
+        "host": group.host,
+        "port": group.port,
+        "database": group.database,
+        "sslmode": group.sslmode,
+        "tables": [dict(table) for table in group.tables],
+        "functions": list(group.functions),
+        "__provider": "code",
+    }
+    return locked.judge_group(group.group_role, {**inputs, **changes})
+
+
+def test_a_group_gets_no_other_table_column_row_or_function(locked: LockedDocuments) -> None:
+    table = dict(locked.groups[min(locked.groups)].tables[0])
+    assert with_group(locked) is None
+    assert with_group(locked, tables=[]) is None
+    assert with_group(locked, tables=[{**table, "columns": table["columns"][:1]}]) is None
+    narrower = [{column: values[:1] for column, values in row.items()} | {"extra": ["x"]} for row in table["rows"]]
+    assert with_group(locked, tables=[{**table, "rows": narrower}]) is None
+    for change in (
+        {"table": "salaries"},
+        {"schema": "hr"},
+        {"privilege": "UPDATE"},
+        {"columns": [*table["columns"], "salary"]},
+        {"columns": []},
+        {"rows": [{}]},
+        {"rows": []},
+        {"rows": [*table["rows"], {"tenant": ["apac"]}]},
+        {"rows": [{"tenant": [True]}]},
+    ):
+        assert "what the lock does not grant" in str(with_group(locked, tables=[{**table, **change}])), change
+    function = {"schema": "public", "function": "pay", "arguments": []}
+    assert "EXECUTE on public.pay" in str(with_group(locked, functions=[function]))
+
+
+@pytest.mark.parametrize("change", [{"database": "hr"}, {"host": "db.evil"}, {"port": 1}, {"broker": "postgres"}])
+def test_a_group_stands_where_the_lock_says(locked: LockedDocuments, change: dict[str, object]) -> None:
+    assert next(iter(change)) in str(with_group(locked, **change))
+    assert locked.judge_group("ng_dev_other", {}) == "the lock has no PostgreSQL group role ng_dev_other"
+
+
+def test_a_secrets_role_is_the_locks_own(locked: LockedDocuments) -> None:
+    for path, found in locked.secret_roles.items():
+        settings = found.role.settings
+        assert locked.judge_secret_role((path,), settings) is None
+        for name in settings:
+            wrong = str(locked.judge_secret_role((path,), {k: v for k, v in settings.items() if k != name}))
+            assert name in wrong, (path, name)
+            assert name in str(locked.judge_secret_role((path,), {**settings, name: ["another"]}))
+        assert "policy_arns" in str(locked.judge_secret_role((path,), {**settings, "policy_arns": ["arn:x"]}))
+        assert locked.judge_secret_role((path,), {**settings, "policy_arns": []}) is None
+        assert "namespace" in str(locked.judge_secret_role((path,), {**settings, "namespace": "other"}))
+    assert "no credentials at other/creds/x" in str(locked.judge_secret_role(("other/creds/x",), {}))
+
+
+def test_times_and_lists_are_equal_however_they_are_spelled(locked: LockedDocuments) -> None:
+    (mount, name), role = min(locked.auth_roles.items())
+    claims = {c: ",".join(v) if isinstance(v, list) else v for c, v in role.settings["bound_claims"].items()}
+    spelled = {**role.settings, "bound_claims": claims, "token_ttl": "15m", "token_max_ttl": "3600"}
+    spelled["token_policies"] = tuple(reversed(role.settings["token_policies"]))
+    assert locked.judge_auth_role(mount, name, spelled) is None
+    assert "token_ttl" in str(locked.judge_auth_role(mount, name, {**spelled, "token_ttl": "16m"}))
+    wider = {**claims, "/groups": claims["/groups"] + ",everyone"}
+    assert "bound_claims" in str(locked.judge_auth_role(mount, name, {**spelled, "bound_claims": wider}))
+
+
+def test_an_auth_mount_trusts_the_locks_issuer_alone(locked: LockedDocuments) -> None:
+    path, mount = min(locked.auth_mounts.items())
+    assert locked.judge_auth_mount(path, "jwt", {**mount.config, "description": "x"}) is None
+    assert "jwks_url" in str(locked.judge_auth_mount(path, "jwt", {**mount.config, "jwks_url": "https://evil/keys"}))
+    assert "oidc_discovery_url" in str(
+        locked.judge_auth_mount(path, "jwt", {**mount.config, "oidc_discovery_url": "https://evil"})
+    )
+    assert "type" in str(locked.judge_auth_mount(path, "approle", mount.config))
+    assert "no auth mount" in str(locked.judge_auth_mount("agents/other", "jwt", mount.config))
+
+
+def test_a_role_stands_where_the_lock_says_and_lives_no_longer(locked: LockedDocuments) -> None:
+    name = first_role(locked)
+    role = locked.roles[name]
+    assert locked.judge_place(name, role.path, 900) is None
+    assert "stands under" in str(locked.judge_place(name, "/", 900))
+    assert "sessions" in str(locked.judge_place(name, role.path, role.max_session_seconds + 1))
+
+
+def test_nothing_is_written_below_our_mounts(locked: LockedDocuments) -> None:
+    assert locked.judge_write("secret/data/app", {}) is None
+    for path in ("narrowgate-aws/config/root", "narrowgate-kv/data/x", "narrowgate-database/config/operations"):
+        assert path in str(locked.judge_write(path, {}))
+
+
+def test_a_lock_for_other_bindings_is_refused(stacks: Path) -> None:
+    environment = load_environment(stacks, "dev")
+    other = replace(environment, identity=replace(environment.identity, issuer="https://idp.evil.example"))
+    with pytest.raises(LockError, match="other bindings"):
+        LockedDocuments.read(other, lock_file(stacks, "dev"))
 
 
 def test_without_a_lock_nothing_can_be_judged(stacks: Path) -> None:

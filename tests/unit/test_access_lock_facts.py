@@ -59,6 +59,7 @@ LEFT_OUT = {
     "vault.address",
     "vault.adopt",
     "vault.ca_pem",
+    "vault.audit",
     "identity.jwks_url",
     "identity.public_keys",
     "kubernetes.ca_pem",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from narrowgate.access.lock import LockError
+from narrowgate.access.locked import LockedDocuments
 from narrowgate.compile import compile_plan
 from narrowgate.declarations import load_environment, load_plan
 from narrowgate.rules import judge, settings_of
@@ -30,7 +32,23 @@ def plan(request: pytest.FixtureRequest) -> PlanDocuments:
 def test_compiled_documents_keep_every_rule(plan: PlanDocuments) -> None:
     facts = facts_of_documents(plan)
     assert len(facts) > 10
-    assert judge(facts, settings_of(plan.environment)) == []
+    assert judge(facts, settings_of(plan.environment, LockedDocuments.of_documents(plan))) == []
+
+
+def test_without_a_lock_every_grant_is_refused(plan: PlanDocuments) -> None:
+    settings = settings_of(plan.environment, LockError("there is no access lock", hint="write it"))
+    found = judge(facts_of_documents(plan), settings)
+    assert {finding.rule for finding in found} == {"access-within-lock"}
+    assert len(found) > len(plan.workflows) * 3
+    assert {finding.fix for finding in found} == {"write it"}
+
+
+def test_a_workflow_that_the_lock_lacks_is_refused(plan: PlanDocuments) -> None:
+    first, *others = plan.workflows
+    lock = LockedDocuments.of_documents(replace(plan, workflows=tuple(others)))
+    found = judge(facts_of_documents(plan), settings_of(plan.environment, lock))
+    assert found
+    assert all(first.access.name in finding.resource for finding in found)
 
 
 def test_a_role_of_one_workflow_given_to_another_is_refused(plan: PlanDocuments) -> None:

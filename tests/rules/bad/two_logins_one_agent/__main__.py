@@ -11,6 +11,8 @@ import baseline
 baseline.deploy()
 baseline.make_login(
     "onboarding",
+    backend="agents/drafting",
+    role_name="onboarding",
     bound_claims={"/act/sub": "agent:summaries", "/groups": "procurement"},
     token_policies=["agent.onboarding"],
 )

@@ -9,6 +9,4 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import baseline
 
 baseline.deploy()
-baseline.make_vault_role(
-    "onboarding.documents", f"arn:aws:iam::{baseline.ACCOUNT}:role/narrowgate/dev/tool/ng-dev-summaries-documents"
-)
+baseline.make_vault_role("onboarding.documents", baseline.role_arn("summaries-documents"))
