@@ -12,7 +12,8 @@ from ci_job import Job, start_job
 from hvac.exceptions import VaultError
 
 from narrowgate.compile import names
-from rehearsal import ci
+from rehearsal import bao, ci, idp
+from rehearsal.aws import AccessKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,3 +241,68 @@ def test_the_preview_reads_no_table(rehearsal: LiveRehearsal) -> None:
             connection.rollback()
         with pytest.raises(Exception, match="permission denied"):
             connection.execute("CREATE ROLE mine")
+
+
+def test_a_stolen_deployer_stays_within_the_boundary_in_aws(rehearsal: LiveRehearsal, deployer: Job) -> None:
+    """SECURITY.md: it can make a role that trusts somebody else, with any policy; the boundary holds."""
+    iam, bound = deployer.aws("iam"), boundary(rehearsal)
+    mallory = rehearsal.aws("iam").create_user(UserName="mallory", Path="/")["User"]["Arn"]
+    assume = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [assume]})
+    rehearsal.aws("iam").put_user_policy(UserName="mallory", PolicyName="p", PolicyDocument=document)
+    made = rehearsal.aws("iam").create_access_key(UserName="mallory")["AccessKey"]
+    trust = {"Effect": "Allow", "Principal": {"AWS": mallory}, "Action": "sts:AssumeRole"}
+    try:
+        iam.create_role(
+            RoleName=ROLE,
+            Path=TOOL_PATH,
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+            PermissionsBoundary=bound,
+        )
+        iam.put_role_policy(RoleName=ROLE, PolicyName="p", PolicyDocument=ADMIN)
+        role = f"arn:aws:iam::{rehearsal.account}:role{TOOL_PATH}{ROLE}"
+        sts = rehearsal.aws("sts", AccessKey(made["AccessKeyId"], made["SecretAccessKey"]))
+        got = sts.assume_role(RoleArn=role, RoleSessionName="attack")["Credentials"]
+        key = AccessKey(got["AccessKeyId"], got["SecretAccessKey"], got["SessionToken"])
+        assert rehearsal.aws("s3", key).list_objects_v2(Bucket=rehearsal.bucket)["KeyCount"]
+        denied(rehearsal.aws("s3", key).delete_bucket, Bucket=rehearsal.bucket)
+        attacker = rehearsal.aws("iam", key)
+        denied(attacker.create_user, UserName="mallory2")
+        denied(attacker.delete_role_permissions_boundary, RoleName=ROLE)
+        denied(attacker.create_policy_version, PolicyArn=bound, PolicyDocument=ADMIN, SetAsDefault=True)
+        denied(attacker.put_role_policy, RoleName="ng-dev-deployer", PolicyName="p", PolicyDocument=ADMIN)
+    finally:
+        iam.delete_role_policy(RoleName=ROLE, PolicyName="p")
+        iam.delete_role(RoleName=ROLE)
+        admin = rehearsal.aws("iam")
+        admin.delete_access_key(UserName="mallory", AccessKeyId=made["AccessKeyId"])
+        admin.delete_user_policy(UserName="mallory", PolicyName="p")
+        admin.delete_user(UserName="mallory")
+
+
+def test_a_stolen_deployer_is_seen_in_the_audit_log(rehearsal: LiveRehearsal, deployer: Job) -> None:
+    """SECURITY.md: in Vault it is an administrator by a detour, and each step of the detour is recorded as its own."""
+    vault = deployer.vault
+    vault.write_data("sys/policies/acl/tool.evil.x", data={"policy": 'path "*" { capabilities = ["read", "sudo"] }'})
+    try:
+        own_key = idp.read_public_key(rehearsal.layout)
+        vault.write_data("sys/auth/agents/evil", data={"type": "jwt"})
+        vault.write_data("auth/agents/evil/config", data={"jwt_validation_pubkeys": [own_key]})
+        login = {
+            "role_type": "jwt",
+            "user_claim": "sub",
+            "bound_audiences": ["evil"],
+            "token_policies": ["tool.evil.x"],
+            "token_no_default_policy": True,
+        }
+        vault.write_data("auth/agents/evil/role/agent", data=login)
+        token = idp.sign_token(rehearsal.layout, idp.look_up("mallory"), aud="evil")
+        got = vault.write_data("auth/agents/evil/login", data={"role": "agent", "jwt": token})["auth"]["client_token"]
+        assert rehearsal.vault(got).read("sys/policies/acl/operator") is not None
+    finally:
+        vault.delete("sys/auth/agents/evil")
+        vault.delete("sys/policies/acl/tool.evil.x")
+    entries = [json.loads(line) for line in bao.audit_file(rehearsal.layout).read_text().splitlines()]
+    for path in ("sys/policies/acl/tool.evil.x", "sys/auth/agents/evil", "auth/agents/evil/role/agent"):
+        by = {e["auth"]["display_name"] for e in entries if e["type"] == "response" and e["request"]["path"] == path}
+        assert by == {f"narrowgate-ci-{ci.describe_ci(rehearsal.layout).deployer.auth_role.settings['bound_subject']}"}

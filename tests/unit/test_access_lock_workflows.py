@@ -24,7 +24,7 @@ def list_steps(workflow: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_there_are_workflows() -> None:
-    assert {path.name for path in FILES} >= {"access-review.yml", "preview.yml"}
+    assert {path.name for path in FILES} >= {"access-review.yml", "deploy.yml", "preview.yml"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -89,6 +89,16 @@ def test_a_preview_needs_a_person_and_is_never_for_forks() -> None:
     (job,) = workflow["jobs"].values()
     assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
     assert job["environment"].endswith("-preview")
+    assert job["permissions"] == {"contents": "read", "id-token": "write"}
+    assert not re.search(r"AKIA|aws-secret-access-key", str(job))
+
+
+def test_a_deploy_runs_what_was_merged_in_the_environment_that_is_bound() -> None:
+    workflow = read(GITHUB / "workflows" / "deploy.yml")
+    assert workflow["on"].keys() == {"push"}
+    assert workflow["on"]["push"]["branches"] == ["main"]
+    (job,) = workflow["jobs"].values()
+    assert job["environment"] == "${{ matrix.stack }}"
     assert job["permissions"] == {"contents": "read", "id-token": "write"}
     assert not re.search(r"AKIA|aws-secret-access-key", str(job))
 
