@@ -41,7 +41,7 @@ def build_app() -> typer.Typer:
             continue
         module = importlib.import_module(f"narrowgate.cli.{name}")
         if hasattr(module, "command"):
-            app.command(name)(module.command)
+            app.command(name.replace("_", "-"))(module.command)
         elif hasattr(module, "app"):
             app.add_typer(module.app, name=name)
     for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):

@@ -24,6 +24,7 @@ from narrowgate.runtime.errors import (
     VaultUnavailableError,
 )
 from narrowgate.runtime.manifest import Manifest, read_manifest
+from narrowgate.runtime.session import token_in_file
 
 __all__ = [
     "AccessRefusedError",
@@ -45,4 +46,5 @@ __all__ = [
     "VaultUnavailableError",
     "login",
     "read_manifest",
+    "token_in_file",
 ]

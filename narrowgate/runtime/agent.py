@@ -227,7 +227,9 @@ class Agent:
 
 
 @contextlib.contextmanager
-def login(manifest: Path | str | Mapping[str, Any] | None = None, token: TokenSource = None) -> Iterator[Agent]:
+def login(
+    manifest: Path | str | Mapping[str, Any] | Manifest | None = None, token: TokenSource = None
+) -> Iterator[Agent]:
     """Log in as a workflow's agent; at the block's end, its token and every lease are revoked.
 
     `manifest` is the file that the deploy exported, or its content; without it NARROWGATE_MANIFEST names the file.

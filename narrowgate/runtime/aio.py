@@ -98,7 +98,7 @@ class AsyncAgent:
 
 @contextlib.asynccontextmanager
 async def login(
-    manifest: Path | str | Mapping[str, Any] | None = None, token: TokenSource = None
+    manifest: Path | str | Mapping[str, Any] | Manifest | None = None, token: TokenSource = None
 ) -> AsyncIterator[AsyncAgent]:
     """Log in as a workflow's agent; at the block's end, its token and every lease are revoked.
 

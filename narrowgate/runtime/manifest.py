@@ -44,6 +44,7 @@ class ManifestTool:
     actions: Mapping[str, ManifestAction]
     connection: Mapping[str, Any]
     request: Mapping[str, Any] | None = None
+    ttl_seconds: int = 0
 
     def text(self, name: str) -> str:
         """Return a part of `connection` that must be there; raise ManifestError where it is not."""
@@ -80,18 +81,25 @@ class Manifest:
         return str(value)
 
 
-def read_manifest(source: Path | str | Mapping[str, Any] | None = None) -> Manifest:
+def read_manifest(
+    source: Path | str | Mapping[str, Any] | Manifest | None = None, *, workflow: str | None = None
+) -> Manifest:
     """Return the manifest in `source`: its content, or its file's path; without one, NARROWGATE_MANIFEST's file.
 
+    Where the path is a folder, the manifest is that of `workflow` in it.
+
     Raises:
-        ManifestError: there is none, it is no manifest, or its version is newer than this library's.
+        ManifestError: there is none, it is no manifest, it is not that of `workflow`, or its version is newer than this
+            library's.
 
     """
+    if isinstance(source, Manifest):
+        return source
     if source is None:
         source = os.environ.get(MANIFEST_VARIABLE) or None
     if source is None:
         raise ManifestError("There is no manifest.")
-    document = source if isinstance(source, Mapping) else _load(Path(source))
+    document = source if isinstance(source, Mapping) else _load(_find_file(Path(source), workflow))
     version = document.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ManifestError("The manifest has no version.")
@@ -100,9 +108,24 @@ def read_manifest(source: Path | str | Mapping[str, Any] | None = None) -> Manif
             f"The manifest has version {version}; this library reads {VERSION}.", hint="Install a newer narrowgate."
         )
     try:
-        return _parse(document)
-    except (KeyError, TypeError, AttributeError) as error:
+        manifest = _parse(document)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ManifestError(f"The manifest is not complete: {type(error).__name__} at {error}.") from None
+    if workflow is not None and manifest.workflow != workflow:
+        raise ManifestError(f"The manifest is that of {manifest.workflow}, not of {workflow}.")
+    return manifest
+
+
+def _find_file(path: Path, workflow: str | None) -> Path:
+    """Return the manifest's file: `path`, or the one of `workflow` in the folder `path`."""
+    if not path.is_dir():
+        return path
+    known = sorted(file.stem for file in path.glob("*.json"))
+    if workflow is None:
+        raise ManifestError(f"{path} is a folder.", hint=f"Name the workflow: {', '.join(known) or 'there is none'}.")
+    if workflow not in known:
+        raise ManifestError(f"There is no manifest of {workflow} in {path}; there are {', '.join(known) or 'none'}.")
+    return path / f"{workflow}.json"
 
 
 def _load(path: Path) -> Mapping[str, Any]:
@@ -148,5 +171,6 @@ def _parse_tool(name: str, tool: Mapping[str, Any]) -> ManifestTool:
         path=tool.get("path"),
         actions=MappingProxyType(actions),
         connection=MappingProxyType(dict(tool.get("connection") or {})),
+        ttl_seconds=int(tool.get("ttl_seconds") or 0),
         request=MappingProxyType(dict(tool["request"])) if tool.get("request") else None,
     )

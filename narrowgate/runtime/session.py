@@ -221,8 +221,17 @@ def _read_token(source: TokenSource) -> str:
             "There is no token to log in with.",
             hint=f"Pass `token`, or name a file that holds it in {TOKEN_FILE_VARIABLE}.",
         )
+    return _read_file(Path(path))
+
+
+def token_in_file(path: Path) -> Callable[[], str]:
+    """Return a source that reads the token in `path` for each login, so that whoever issues it may write it anew."""
+    return lambda: _read_file(path)
+
+
+def _read_file(path: Path) -> str:
     try:
-        return Path(path).read_text(encoding="ascii").strip()
+        return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         kind = type(error).__name__
         raise LoginRefusedError(f"The token file {path} cannot be read ({kind}).") from None
