@@ -59,7 +59,7 @@ WIDER = {
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     engine = ensure_engine(print)
-    return Bench(tmp_path_factory.mktemp("engine"), engine.path, engine.version)
+    return Bench(tmp_path_factory.mktemp("engine"), engine.path, engine.version, pack=ROOT / "policies")
 
 
 @pytest.mark.parametrize("case", WIDER)
