@@ -13,6 +13,7 @@ import io
 import json
 import os
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ START_SECONDS = 60.0
 HEALTH_PATH = "/_ministack/health"
 LOG_STREAM = "production"
 HEALTH_SECONDS = 5.0
+_MAKING_CLIENTS = threading.Lock()  # A session may not make two at once; clients may be used so
 HTTP_OK = 200
 CLIENT_CONFIG = Config(proxies={}, connect_timeout=5, read_timeout=30, retries={"mode": "standard"})
 NO_USER_SETTINGS = {
@@ -162,15 +164,16 @@ def _open_botocore() -> botocore.session.Session:
 
 def open_client(layout: EnvironmentLayout, service: str, key: AccessKey) -> Any:  # noqa: ANN401 - botocore makes clients at run time
     """Return a client of `service` that carries `key`, untouched by the caller's own AWS settings."""
-    return _open_botocore().create_client(
-        service,
-        region_name=describe(layout).aws.region,
-        endpoint_url=get_endpoint(layout),
-        aws_access_key_id=key.id,
-        aws_secret_access_key=key.secret,
-        aws_session_token=key.session,
-        config=CLIENT_CONFIG,
-    )
+    with _MAKING_CLIENTS:
+        return _open_botocore().create_client(
+            service,
+            region_name=describe(layout).aws.region,
+            endpoint_url=get_endpoint(layout),
+            aws_access_key_id=key.id,
+            aws_secret_access_key=key.secret,
+            aws_session_token=key.session,
+            config=CLIENT_CONFIG,
+        )
 
 
 def _open_root_client(layout: EnvironmentLayout, service: str) -> Any:  # noqa: ANN401 - as above

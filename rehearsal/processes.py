@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from rehearsal.errors import RehearsalError
-from rehearsal.state import ProcessRecord, make_folder, read_state, write_state
+from rehearsal.state import ProcessRecord, change_state, make_folder, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,9 +61,8 @@ def start(
             raise RehearsalError(f"{name} cannot be started: {error}", log=log) from error
     child.returncode = 0  # It outlives us on purpose: no ResourceWarning when this object goes
     process = psutil.Process(child.pid)
-    state = read_state(layout)
-    state.processes[name] = ProcessRecord(pid=process.pid, created=process.create_time())
-    write_state(layout, state)
+    with change_state(layout) as state:
+        state.processes[name] = ProcessRecord(pid=process.pid, created=process.create_time())
     return process
 
 
@@ -144,9 +143,8 @@ def stop_named(layout: Layout, name: str) -> bool:
     process = find(layout, name)
     if process is not None:
         stop(process)
-    state = read_state(layout)
-    if state.processes.pop(name, None) is not None:
-        write_state(layout, state)
+    with change_state(layout) as state:
+        state.processes.pop(name, None)
     return process is not None
 
 

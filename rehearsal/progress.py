@@ -6,12 +6,13 @@ readable. Everything goes to standard error. It must not know what the steps do.
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.spinner import Spinner
@@ -32,6 +33,9 @@ class Progress:
 
     console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
     started: float = field(default_factory=time.monotonic)
+    _lines: list[StepLine] = field(default_factory=list)
+    _live: Live | None = None
+    _changing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def elapsed_seconds(self) -> float:
@@ -40,15 +44,37 @@ class Progress:
 
     @contextmanager
     def step(self, name: str) -> Iterator[StepLine]:
-        """Show the step `name` while it runs; the caller may set a note, which the last line keeps."""
+        """Show the step `name` while it runs; the caller may set a note, which the last line keeps.
+
+        Threads may show steps at the same time: each has a live line.
+        """
         line = StepLine(name, self)
+        with self._changing:
+            self._lines.append(line)
+            self._refresh()
+        done = False
+        try:
+            yield line
+            done = True
+        finally:
+            with self._changing:
+                self._lines.remove(line)
+                self._refresh()
+                if done:
+                    self.console.print(line.render_done(), soft_wrap=True)
+
+    def _refresh(self) -> None:
+        """Show the lines of the steps that run, on a terminal; nothing where none does."""
         if not self.console.is_terminal:
-            yield line
-            self.console.print(line.render_done(), soft_wrap=True)
             return
-        with Live(line, console=self.console, refresh_per_second=REFRESH_PER_SECOND, transient=True):
-            yield line
-        self.console.print(line.render_done(), soft_wrap=True)
+        if self._live is None and self._lines:
+            self._live = Live(console=self.console, refresh_per_second=REFRESH_PER_SECOND, transient=True)
+            self._live.start()
+        if self._live is not None:
+            self._live.update(Group(*self._lines), refresh=True)
+            if not self._lines:
+                self._live.stop()
+                self._live = None
 
     def say(self, text: str) -> None:
         """Print one line under the steps."""

@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import tempfile
+import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rehearsal.layout import Layout
 
 VERSION = 2
+_CHANGING = threading.Lock()
 LOOPBACK = "127.0.0.1"
 
 
@@ -105,6 +107,17 @@ def write_state(layout: Layout, state: State) -> None:
     write_private(layout.state_file, json.dumps({"version": VERSION, **asdict(state)}, indent=2, sort_keys=True) + "\n")
 
 
+@contextlib.contextmanager
+def change_state(layout: Layout) -> Iterator[State]:
+    """Give what is remembered to change, and remember it; threads that start servers side by side take turns."""
+    with _CHANGING:
+        state = read_state(layout)
+        before = json.dumps(asdict(state))
+        yield state
+        if json.dumps(asdict(state)) != before:
+            write_state(layout, state)
+
+
 def is_port_free(port: int) -> bool:
     """Return whether a server could listen on the loopback `port` now."""
     with socket.socket() as probe:
@@ -121,13 +134,11 @@ def choose_port(layout: Layout, name: str) -> int:
 
     Call it only while that part is not running: its own port would look taken.
     """
-    state = read_state(layout)
-    port = state.ports.get(name)
-    if port is None or not is_port_free(port):
-        others = {value for key, value in state.ports.items() if key != name}
-        port = _find_free_port(others)
-        state.ports[name] = port
-        write_state(layout, state)
+    with change_state(layout) as state:
+        port = state.ports.get(name)
+        if port is None or not is_port_free(port):
+            others = {value for key, value in state.ports.items() if key != name}
+            port = state.ports[name] = _find_free_port(others)
     return port
 
 

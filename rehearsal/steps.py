@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,10 +42,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: its `name`, and `work`, which sets the line's note to what it did."""
+    """One step: its `name`, and `work`, which sets the line's note to what it did.
+
+    Steps of one `lane` run in order, lanes side by side; steps without one run before all lanes.
+    """
 
     name: str
     work: Callable[[Run, StepLine], None]
+    lane: str | None = None
 
 
 class StepError(RehearsalError):
@@ -150,27 +155,43 @@ def list_steps(environments: Sequence[EnvironmentLayout]) -> list[Step]:
 
 def _for_each(environments: Sequence[EnvironmentLayout], works: Sequence[tuple[str, EnvironmentWork]]) -> list[Step]:
     return [
-        Step(f"{layout.environment}: {name}", partial(work, layout)) for layout in environments for name, work in works
+        Step(f"{layout.environment}: {name}", partial(work, layout), lane=layout.environment)
+        for layout in environments
+        for name, work in works
     ]
 
 
 def run_steps(layout: Layout, progress: Progress, steps: Sequence[Step]) -> None:
-    """Run `steps` in order, one command at a time for each rehearsal.
+    """Run `steps`, environments side by side, one command at a time for each rehearsal.
 
     Raises:
-        StepError: a step failed; the error names it, the reason and the log.
+        StepError: a step failed; the error names it, the reason and the log. Other lanes went on to their end.
 
     """
     with hold_lock(layout, lambda: progress.say("another command works on this rehearsal: waiting for it to end")):
         make_folder(layout.logs)
         run = Run(layout)
+        lanes: dict[str | None, list[tuple[str, Step]]] = {}
         for number, step in enumerate(steps, start=1):
-            with progress.step(step.name) as line:
-                try:
-                    step.work(run, line)
-                except RehearsalError as error:
-                    where = f"step {number} of {len(steps)}, {step.name}, failed after {line.seconds:.1f} s"
-                    raise StepError(f"{where}: {error}", hint=error.hint, log=error.log) from error
+            lanes.setdefault(step.lane, []).append((f"step {number} of {len(steps)}", step))
+        _run_lane(run, progress, lanes.pop(None, []))
+        if not lanes:
+            return
+        with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
+            futures = [pool.submit(_run_lane, run, progress, lane) for lane in lanes.values()]
+        failed = [error for future in futures if (error := future.exception()) is not None]
+        if failed:
+            raise failed[0]
+
+
+def _run_lane(run: Run, progress: Progress, lane: Sequence[tuple[str, Step]]) -> None:
+    for number, step in lane:
+        with progress.step(step.name) as line:
+            try:
+                step.work(run, line)
+            except RehearsalError as error:
+                where = f"{number}, {step.name}, failed after {line.seconds:.1f} s"
+                raise StepError(f"{where}: {error}", hint=error.hint, log=error.log) from error
 
 
 def stop_all(layout: Layout) -> int:

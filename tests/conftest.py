@@ -47,9 +47,13 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @pytest.fixture
 def stacks(tmp_path: Path) -> Path:
-    """Return a copy of the committed declarations that a test may edit."""
+    """Return a copy of the committed declarations that a test may edit, as they were before anything was promoted."""
     folder = tmp_path / "stacks"
-    shutil.copytree(ROOT / "stacks", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__", "Pulumi.prod*.yaml", "prod.yaml")
+    shutil.copytree(ROOT / "stacks", folder, ignore=ignored)
+    for path in (folder / "workflows").glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("environments: [dev, prod]", "environments: [dev]"), encoding="utf-8")
     return folder
 
 

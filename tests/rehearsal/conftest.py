@@ -1,6 +1,7 @@
 """Rehearsals for tests: each worker that needs one starts its own, and ends every process of it at the end.
 
-`rehearsal` is the whole deployed system, from a copy of `stacks` that tests may edit; `servers` is the servers only.
+`rehearsal` is the whole system deployed to dev, from a copy of `stacks` that tests may edit; `both` is dev and prod;
+`servers` is the servers of dev only.
 Tests that share one run in one worker, one after the other, so whoever breaks something must mend it.
 """
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from rehearsal.live import LiveRehearsal
 
-SHARED = ("rehearsal", "servers")
+SHARED = ("rehearsal", "servers", "both")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,6 +45,13 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRehearsa
     stacks = folder / "stacks"
     shutil.copytree(CHECKOUT / "stacks", stacks, ignore=shutil.ignore_patterns("__pycache__"))
     with open_rehearsal(folder / "state", stacks=stacks) as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRehearsal]:
+    """Give dev and prod, both deployed, seen from dev."""
+    with open_rehearsal(tmp_path_factory.mktemp("both") / "state", environments=("dev", "prod")) as live:
         yield live
 
 
