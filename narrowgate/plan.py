@@ -206,6 +206,7 @@ class VaultBinding:
     kv_mount: str = "narrowgate-kv"
     pki_mount: str = "narrowgate-pki"
     signing_key: str = "narrowgate"
+    revocations_mount: str = "narrowgate-revocations"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,14 @@ class Environment(pulumi.ComponentResource):
             **thaw(documents.aws_config),
             opts=child,
         )
+        vault.Mount(
+            f"{name}-revocations",
+            path=documents.revocations_mount,
+            type="kv",
+            options={"version": "2"},
+            description="Which workflows an operator has revoked; deploys keep to it",
+            opts=child,
+        )
         mount = vault.Mount(
             f"{name}-database",
             path=documents.database_mount,

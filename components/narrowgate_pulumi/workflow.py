@@ -27,7 +27,16 @@ class UnsupportedLoginError(NarrowgateError):
     code = "login-unsupported"
 
 
-class AgentWorkflowArgs(TypedDict):
+class LoginState(TypedDict, total=False):
+    """What an operator has done to a workflow's login, outside the stack."""
+
+    revoked: bool
+    """The workflow is revoked: everything stands but its login. Default False."""
+    generation: int
+    """How often it was revoked so far: after a restore, its login is made anew. Default 0."""
+
+
+class AgentWorkflowArgs(LoginState):
     """What `AgentWorkflow` takes."""
 
     documents: WorkflowDocuments
@@ -60,12 +69,13 @@ class AgentWorkflow(pulumi.ComponentResource):
             policy=documents.agent_policy.text,
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self._admit_agent(name, documents, [*tools, policy])
+        self._admit_agent(name, args, [*tools, policy])
         manifest = thaw(documents.manifest)
         self.manifest = pulumi.Output.from_input(manifest)
         self.register_outputs({"manifest": manifest})
 
-    def _admit_agent(self, name: str, documents: WorkflowDocuments, before: list[pulumi.Resource]) -> None:
+    def _admit_agent(self, name: str, args: AgentWorkflowArgs, before: list[pulumi.Resource]) -> None:
+        documents = args["documents"]
         mount, role = documents.auth_mount, documents.auth_role
         if mount.type not in LOGIN_TYPES:
             raise UnsupportedLoginError(
@@ -79,12 +89,20 @@ class AgentWorkflow(pulumi.ComponentResource):
             **thaw(mount.config),
             opts=pulumi.ResourceOptions(parent=self, depends_on=before),
         )
+        if args.get("revoked", False):
+            return
         vault.jwt.AuthBackendRole(
             f"{name}-auth-role",
             backend=mount.path,
             role_name=role.name,
             **_role_arguments(name, role.settings),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[backend]),  # the path is known, so no edge tells
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[backend],  # the path is known, so no edge tells
+                # A revocation deletes the role behind the engine's back: the next generation makes it anew.
+                replacement_trigger=args.get("generation", 0) or None,
+                delete_before_replace=True,
+            ),
         )
 
 

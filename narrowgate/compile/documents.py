@@ -197,6 +197,7 @@ class FoundationDocuments:
     kv_mount: str = "narrowgate-kv"
     pki_mount: str = "narrowgate-pki"
     signing_key: str = "narrowgate"
+    revocations_mount: str = "narrowgate-revocations"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def compile_foundation(environment: Environment) -> FoundationDocuments:
         kv_mount=environment.vault.kv_mount,
         pki_mount=environment.vault.pki_mount,
         signing_key=environment.vault.signing_key,
+        revocations_mount=environment.vault.revocations_mount,
     )
 
 

@@ -196,6 +196,8 @@ class VaultDeclaration(Declared):
     """Where the PKI engine of `pki` tools is mounted."""
     signing_key: Name = "narrowgate"
     """The key that signs the tokens of `bearer` tools."""
+    revocations_mount: MountPath = "narrowgate-revocations"
+    """Where the records of revoked workflows are kept, outside every stack."""
 
 
 Pointer = Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]
