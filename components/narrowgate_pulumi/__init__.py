@@ -8,6 +8,7 @@ from narrowgate_pulumi.environment import Environment, EnvironmentArgs
 from narrowgate_pulumi.postgres import PostgresAccess, PostgresAccessArgs
 from narrowgate_pulumi.program import deploy_foundation, deploy_workflows, find_stack_config_dir, stop
 from narrowgate_pulumi.tool import ToolAccess, ToolAccessArgs
+from narrowgate_pulumi.trail import AuditTrail, AuditTrailArgs
 from narrowgate_pulumi.workflow import AgentWorkflow, AgentWorkflowArgs
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "AgentWorkflowArgs",
     "Deployer",
     "DeployerArgs",
+    "AuditTrail",
+    "AuditTrailArgs",
     "Environment",
     "EnvironmentArgs",
     "PostgresAccess",

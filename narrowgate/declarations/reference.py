@@ -52,6 +52,7 @@ _SECTIONS: Final[tuple[tuple[str, tuple[type[BaseModel], ...]], ...]] = (
             models.KubernetesDeclaration,
             models.WorkflowBindingDeclaration,
             models.DeployerDeclaration,
+            models.TrailDeclaration,
         ),
     ),
     ("Bindings of the backend `postgres`", (PostgresBinding,)),
