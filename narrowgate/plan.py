@@ -296,6 +296,7 @@ class DeployerBinding:
     adopt_provider: bool = False
 
 
+@dataclass(frozen=True, slots=True)
 class TrailBinding:
     """The environment's audit trail: an organization's, by its ARN, or one that the foundation makes.
 

@@ -14,10 +14,10 @@ from narrowgate_pulumi.workflow import AgentWorkflow, AgentWorkflowArgs
 __all__ = [
     "AgentWorkflow",
     "AgentWorkflowArgs",
-    "Deployer",
-    "DeployerArgs",
     "AuditTrail",
     "AuditTrailArgs",
+    "Deployer",
+    "DeployerArgs",
     "Environment",
     "EnvironmentArgs",
     "PostgresAccess",

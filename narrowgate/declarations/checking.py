@@ -130,6 +130,10 @@ def _realities(source: EnvironmentSource) -> Iterator[tuple[tuple[object, ...], 
             yield ("job", ci.issuer, subject), ("deployer", place), f"CI's job {subject}"
         audience = f"the audience {ci.audience} of CI's tokens"
         yield ("audience", ci.issuer, ci.audience), ("deployer", "audience"), audience
+    trail = environment.trail
+    for place in ("bucket", "access_log_bucket"):
+        if trail is not None and (bucket := getattr(trail, place)):
+            yield ("bucket", bucket), ("trail", place), f"the bucket {bucket}"
     for tool in environment.tools:
         values = dict(tool.values)
         if {"host", "database"} <= values.keys():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rehearsal import aws, idp, postgres
+from rehearsal import idp, postgres
 from rehearsal.engine import ENGINE_VERSION
 from rehearsal.layout import CHECKOUT
 from rehearsal.pulumi_home import HOST_FOLDER, list_project_plugins, write_pulumi_home
@@ -36,7 +36,7 @@ config:
     aws: {{account: "{account}", region: {region}, endpoint_url: "{endpoint}",
       broker_arn: "arn:aws:iam::{account}:user/narrowgate/lab/broker", external_id: narrowgate-lab}}
     vault: {{address: "{vault}", aws_mount: lab-aws, database_mount: lab-database, auth_prefix: lab-agents,
-      kv_mount: lab-kv, pki_mount: lab-pki, signing_key: lab}}
+      ci_mount: lab-ci, kv_mount: lab-kv, pki_mount: lab-pki, signing_key: lab}}
     identity: {{issuer: "{issuer}", public_keys: [{key}]}}
     tools:
       documents: {{bucket: lab-documents}}
@@ -163,8 +163,8 @@ def foreign(rehearsal: LiveRehearsal, wheel: Path, tmp_path_factory: pytest.Temp
     (folder / "Pulumi.yaml").write_text(json.dumps(settings), encoding="utf-8")
     environment = rehearsal.environment()
     text = LAB.format(
-        account=aws.ACCOUNT,
-        region=aws.REGION,
+        account=rehearsal.account,
+        region=rehearsal.region,
         endpoint=environment["AWS_ENDPOINT_URL"],
         vault=environment["VAULT_ADDR"],
         issuer=idp.ISSUER,

@@ -23,6 +23,7 @@ PACKAGE: Final[Package[Aws]] = Package(
             "allowedAccountIds",
             "endpoints",
             "forbiddenAccountIds",
+            "s3UsePathStyle",
             "skipCredentialsValidation",
             "skipMetadataApiCheck",
             "skipRegionValidation",
