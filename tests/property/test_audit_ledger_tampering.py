@@ -99,8 +99,12 @@ def test_reordered_records_are_found(places: list[int]) -> None:
 def test_an_added_record_is_found(place: int, source: int) -> None:
     more = lines()
     more.insert(place, more[source])
-    if place < 30:
-        assert not verify(rechain(more)).intact
+    changed = rechain(more)
+    # a copy of the last covered record, put before it, leaves what is covered as it was: it is in the tail
+    if changed[: covered_bytes()] != make()[0][: covered_bytes()]:
+        assert not verify(changed).intact
+    else:
+        assert verify(changed).tail == 3
     assert not verify(b"".join(more)).intact
 
 
