@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FIRST, SECOND = "dev", "dev-second"
 SHARDS = {FIRST: Shard(1, 2), SECOND: Shard(2, 2)}
-WORKFLOWS = {"incident-summarization", "ticket-drafting", "vendor-onboarding"}
+WORKFLOWS = {"incident-summarization", "nightly-reconciliation", "ticket-drafting", "vendor-onboarding"}
 PLAIN = ("--non-interactive", "--color", "never")
 
 

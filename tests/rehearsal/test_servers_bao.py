@@ -54,7 +54,7 @@ def test_ca_of_the_callers_environment_changes_nothing(servers: LiveRehearsal, m
 def test_root_token_is_revoked_and_kept_nowhere(servers: LiveRehearsal) -> None:
     entries = [json.loads(line) for line in bao.audit_file(servers.layout).read_text().splitlines()]
     revoked = [e for e in entries if e["type"] == "response" and e["request"]["path"] == "auth/token/revoke-self"]
-    assert [e["auth"]["policies"] for e in revoked] == [["root"]]
+    assert [e["auth"]["policies"] for e in revoked if "root" in e["auth"]["policies"]] == [["root"]]
     kept = [f for f in servers.layout.bao.glob("*") if f.is_file() and b"root_token" in f.read_bytes()]
     assert kept == []
     accessors = servers.vault().list("auth/token/accessors")["data"]["keys"]

@@ -81,6 +81,15 @@ MANIFEST: dict[str, Any] = {
 }
 
 
+def run_alone(work: Any) -> None:  # noqa: ANN401 - any coroutine
+    """Run `work` in a loop of its own; `asyncio.run` would leave the thread of the tests after it without one."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(work)
+    finally:
+        loop.close()
+
+
 class Vault:
     """Answers requests by path: a status with a JSON body, an exception, or a list of them in turn."""
 
@@ -436,7 +445,7 @@ def test_the_twin_for_asyncio_gives_the_same_and_ends_the_same(vault: Vault) -> 
             with pytest.raises(GatedActionError):
                 await agent.postgres("payouts")
 
-    asyncio.run(use())
+    run_alone(use())
     assert vault.paths().count("identity/oidc/token/summaries.crm") == 1
     assert vault.paths()[-1] == "auth/token/revoke-self"
 
@@ -468,7 +477,7 @@ def test_a_task_that_is_cancelled_while_it_logs_in_leaves_no_login(vault: Vault)
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
-    asyncio.run(asyncio.wait_for(cancel(), 10))
+    run_alone(asyncio.wait_for(cancel(), 10))
 
 
 def test_several_threads_share_one_agent(vault: Vault, clock: Clock) -> None:
