@@ -129,14 +129,17 @@ def prepare_engine(layout: EnvironmentLayout) -> None:
     read_secret(layout.pulumi_passphrase)
 
 
-def deploy(layout: EnvironmentLayout, stack: str) -> Deployed:
+def deploy(layout: EnvironmentLayout, stack: str, *, as_administrator: bool = False) -> Deployed:
     """Bring `stack` to what is declared: read what really exists, and change what differs, if anything does.
+
+    With `as_administrator`, a stack that was deployed before is healed by the operator, whoever else deploys it.
 
     Raises:
         RehearsalError: the engine or the policy pack refused; the error holds its last words and the log's path.
 
     """
-    environment = choose_identity(layout, stack)
+    heal = as_administrator and _exists(layout, stack)
+    environment = deploy_environment(layout) if heal else choose_identity(layout, stack)
     _release_dead_lock(layout, stack, environment)
     if not _exists(layout, stack):
         run_engine(layout, ["stack", "init", stack], environment, stack)

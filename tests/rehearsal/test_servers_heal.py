@@ -130,9 +130,6 @@ def test_killed_servers_are_started_again(rehearsal: LiveRehearsal) -> None:
     prove_that_an_agent_works(rehearsal)
 
 
-@pytest.mark.xfail(
-    run=False, reason="CI's deployer may not read a role that AWS lost: the emulator's layer cannot tell its path"
-)
 def test_emulator_that_forgot_everything_is_healed(rehearsal: LiveRehearsal) -> None:
     rehearsal.stop(aws.NAME)
     shutil.rmtree(rehearsal.layout.aws / "state")
