@@ -17,6 +17,7 @@ from narrowgate.access.enforcement import load_lock
 from narrowgate.access.lock import LockError
 from narrowgate.access.locked_settings import differing, wider_table
 from narrowgate.compile import compile_plan
+from narrowgate.compile.documents import SETTINGS_APART
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -170,10 +171,20 @@ class LockedDocuments:
         if mount is None:
             return f"the lock has no auth mount auth/{path}"
         given = {key: value for key, value in self._at_home(settings).items() if key not in _SAYS_NOTHING}
-        wrong = differing(mount.config, given, "mount")
+        wrong = differing({} if method in SETTINGS_APART else mount.config, given, "mount")
         if method != mount.type:
             wrong.append(f"type ({method} rather than {mount.type})")
         return f"the auth mount auth/{path} differs from the lock in {', '.join(wrong)}" if wrong else None
+
+    def judge_auth_settings(self, path: str, method: str, settings: Mapping[str, Any]) -> str | None:
+        """Judge what the auth mount at `auth/<path>` believes, where its settings are a resource of their own."""
+        mount = self.auth_mounts.get(path)
+        if mount is None:
+            return f"the lock has no auth mount auth/{path}"
+        wrong = differing(mount.config, self._at_home(settings), "mount")
+        if method != mount.type:
+            wrong.append(f"type ({method} rather than {mount.type})")
+        return f"the settings of auth/{path} differ from the lock in {', '.join(wrong)}" if wrong else None
 
     def judge_secret_role(
         self, credentials: Sequence[str], settings: Mapping[str, Any], unknown: frozenset[str] = frozenset()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from narrowgate.plan import Environment, ToolAccess, WorkflowAccess
@@ -22,6 +22,10 @@ class VaultPolicy:
 
     name: str
     text: str
+
+
+SETTINGS_APART: Final = frozenset({"aws", "kubernetes"})
+"""Login methods whose mounts have their settings at a path of their own, and so in a resource of their own."""
 
 
 @dataclass(frozen=True, slots=True)

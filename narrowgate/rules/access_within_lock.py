@@ -15,6 +15,7 @@ from narrowgate.rules.facts import (
     DatabaseGroup,
     VaultAuthMount,
     VaultAuthRole,
+    VaultAuthSettings,
     VaultPolicy,
     VaultSecretRole,
     VaultWrite,
@@ -126,6 +127,15 @@ def _judge_mount(subject: VaultAuthMount, lock: LockedDocuments, settings: Setti
         yield f"the auth mount auth/{subject.path} has settings that are not known: {', '.join(sorted(unknown))}"
 
 
+def _judge_settings(subject: VaultAuthSettings, lock: LockedDocuments, settings: Settings) -> Iterator[str]:
+    if subject.path not in lock.auth_mounts and not f"{subject.path}/".startswith(f"{settings.auth_prefix}/"):
+        return
+    wrong = lock.judge_auth_settings(subject.path, subject.method, subject.settings)
+    yield from _if_any(wrong)
+    if wrong is None and subject.unknown:
+        yield f"the settings of auth/{subject.path} are not all known: {', '.join(sorted(subject.unknown))}"
+
+
 def _judge_secret_role(subject: VaultSecretRole, lock: LockedDocuments, _: Settings) -> Iterator[str]:
     stolen = [arn for arn in names(subject.settings.get("role_arns")) if arn.rsplit("/", 1)[-1] in lock.roles]
     below = any(path.startswith(f"{mount}/") for mount in lock.mounts for path in subject.credentials)
@@ -157,6 +167,9 @@ _LETS: Mapping[type[Any], Callable[[Any], str]] = {
     VaultAuthRole: lambda role: (
         f"Who fits the role logs in at auth/{role.mount} and gets {', '.join(role.policies) or 'its token'}."
     ),
+    VaultAuthSettings: lambda held: (
+        f"Whom auth/{held.path} believes decides who logs in there as the workflow's agent."
+    ),
     VaultAuthMount: lambda mount: f"Who signs tokens for auth/{mount.path} logs in there as the workflow's agent.",
     VaultSecretRole: lambda role: f"A read of {role.credentials[0]} mints credentials that no reviewer has seen.",
     DatabaseGroup: lambda group: f"A database login in {group.name} reads or changes what no reviewer has seen.",
@@ -169,6 +182,7 @@ _JUDGES: Mapping[type[Any], Callable[[Any, LockedDocuments, Settings], Iterator[
     VaultPolicy: _judge_policy,
     VaultAuthRole: _judge_login,
     VaultAuthMount: _judge_mount,
+    VaultAuthSettings: _judge_settings,
     VaultSecretRole: _judge_secret_role,
     DatabaseGroup: _judge_group,
     VaultWrite: _judge_write,

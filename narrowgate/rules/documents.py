@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from narrowgate.compile.documents import SETTINGS_APART
 from narrowgate.rules.facts import (
     DatabaseGroup,
     Fact,
@@ -16,6 +17,7 @@ from narrowgate.rules.facts import (
     IamPolicy,
     VaultAuthMount,
     VaultAuthRole,
+    VaultAuthSettings,
     VaultPolicy,
     VaultSecretRole,
 )
@@ -71,7 +73,11 @@ def _system_identity(identity: documents.SystemIdentity) -> Iterator[Fact]:
 
 def _workflow(workflow: documents.WorkflowDocuments) -> Iterator[Fact]:
     name, mount, role = workflow.access.name, workflow.auth_mount, workflow.auth_role
-    yield VaultAuthMount(at=f"{name} auth mount", path=mount.path, method=mount.type, settings=mount.config)
+    apart = mount.type in SETTINGS_APART
+    held = {} if apart else mount.config
+    yield VaultAuthMount(at=f"{name} auth mount", path=mount.path, method=mount.type, settings=held)
+    if apart:
+        yield VaultAuthSettings(at=f"{name} auth settings", path=mount.path, method=mount.type, settings=mount.config)
     yield VaultAuthRole(
         at=f"{name} login", method=mount.type, mount=role.mount, name=role.name, settings=dict(role.settings)
     )

@@ -131,6 +131,16 @@ class VaultAuthMount(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VaultAuthSettings(Fact):
+    """What an auth mount believes, where that stands apart from the mount at `path` (without `auth/`)."""
+
+    path: str
+    method: str
+    settings: Mapping[str, Any]
+    unknown: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VaultAuthRole(Fact):
     """A role (or user, or group mapping) of an auth mount: what lets somebody log in, and with which policies.
 

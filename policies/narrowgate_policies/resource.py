@@ -39,6 +39,9 @@ JUDGED: Final = frozenset(
 )
 """Settings whose absence would let something through: unknown, they are refused."""
 
+COMPOSED: Final = frozenset({"template"})
+"""Settings that hold what another resource is called somewhere in their text, so that its name alone is not theirs."""
+
 
 @dataclass(slots=True)
 class Resource:
@@ -113,7 +116,7 @@ class Resource:
             if name in without or value is None or name.startswith("__"):
                 continue
             if holds_unknown(value):
-                found = self.resolve(name)
+                found = () if name in COMPOSED else self.resolve(name)
                 if found:
                     known[names(name)] = list(found) if isinstance(value, list) else found[0]
                     continue

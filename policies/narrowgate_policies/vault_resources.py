@@ -13,6 +13,7 @@ from narrowgate.rules.facts import (
     VaultAudit,
     VaultAuthMount,
     VaultAuthRole,
+    VaultAuthSettings,
     VaultEntity,
     VaultEntityAlias,
     VaultGroup,
@@ -101,6 +102,22 @@ def read_auth_mount(method: str) -> Reader:
             path=_without_auth(path),
             method=kind,
             settings=settings,
+            unknown=frozenset(resource.left_out),
+        )
+
+    return read
+
+
+def read_auth_settings(method: str) -> Reader:
+    """Return a reader of an auth mount's settings, where the SDK has them apart from the mount."""
+
+    def read(resource: Resource) -> Iterator[Fact]:
+        mount = resource.reference("backend", ANY_MOUNT) or method
+        yield VaultAuthSettings(
+            at=resource.urn,
+            path=_without_auth(mount),
+            method=method,
+            settings=resource.settings(snake_case, without=frozenset({"backend"})),
             unknown=frozenset(resource.left_out),
         )
 
@@ -287,6 +304,8 @@ VAULT_READERS: Mapping[str, Reader] = {
     "vault:okta/authBackend:AuthBackend": read_auth_mount("okta"),
     "vault:gcp/authBackend:AuthBackend": read_auth_mount("gcp"),
     "vault:saml/authBackend:AuthBackend": read_auth_mount("saml"),
+    "vault:aws/authBackendClient:AuthBackendClient": read_auth_settings("aws"),
+    "vault:kubernetes/authBackendConfig:AuthBackendConfig": read_auth_settings("kubernetes"),
     # what mints credentials
     "vault:aws/secretBackendRole:SecretBackendRole": Minting("aws", ("sts", "creds")),
     "vault:aws/secretBackendStaticRole:SecretBackendStaticRole": Minting("aws", ("static-creds",), static=True),

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
     from rehearsal.live import LiveRehearsal
 
-pytestmark = pytest.mark.xfail(
-    run=False, reason="access-within-lock refuses login settings that stand in a resource of their own: too much"
-)
 PLAIN = ("--non-interactive", "--color", "never")
 ROLE_NAME, OTHER_ROLE = "lambda-report", "lambda-report-2"
 WORKFLOW = """\

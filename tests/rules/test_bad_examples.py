@@ -65,6 +65,7 @@ REFUSED = {
     ),
     "lock_wider_vault_policy": ("access-within-lock", "policy-tool.summaries.tickets", "what the lock does not"),
     "lock_extra_login": ("access-within-lock", "demo-login", "the lock has no login auth/agents/summaries/role/second"),
+    "lock_other_cluster": ("access-within-lock", "demo-settings", "kubernetes_host"),
     "lock_other_issuer": ("access-within-lock", "demo-mount", "bound_issuer, jwks_url"),
     "lock_extra_database_role": (
         "access-within-lock",

@@ -11,6 +11,7 @@ from narrowgate.access.lock import LockError, lock_file
 from narrowgate.access.locked import LockedDocuments
 from narrowgate.access.locked_settings import DEFAULTS
 from narrowgate.compile import compile_plan
+from narrowgate.compile.documents import AuthMount
 from narrowgate.declarations import load_environment, load_plan
 
 if TYPE_CHECKING:
@@ -172,6 +173,19 @@ def test_an_auth_mount_trusts_the_locks_issuer_alone(locked: LockedDocuments) ->
     )
     assert "type" in str(locked.judge_auth_mount(path, "approle", mount.config))
     assert "no auth mount" in str(locked.judge_auth_mount("agents/other", "jwt", mount.config))
+
+
+def test_settings_apart_from_their_mount_are_the_locks(locked: LockedDocuments) -> None:
+    config = {"disable_local_ca_jwt": True, "kubernetes_ca_cert": "ca", "kubernetes_host": "https://cluster"}
+    held = replace(locked, auth_mounts={"agents/pod": AuthMount("agents/pod", "kubernetes", config)})
+    assert held.judge_auth_mount("agents/pod", "kubernetes", {}) is None
+    assert "kubernetes_host" in str(held.judge_auth_mount("agents/pod", "kubernetes", config))
+    assert held.judge_auth_settings("agents/pod", "kubernetes", config) is None
+    other = {**config, "kubernetes_host": "https://evil"}
+    assert "kubernetes_host" in str(held.judge_auth_settings("agents/pod", "kubernetes", other))
+    assert "pem_keys" in str(held.judge_auth_settings("agents/pod", "kubernetes", {**config, "pem_keys": ["k"]}))
+    assert "type" in str(held.judge_auth_settings("agents/pod", "aws", config))
+    assert "no auth mount" in str(held.judge_auth_settings("agents/other", "kubernetes", config))
 
 
 def test_a_role_stands_where_the_lock_says_and_lives_no_longer(locked: LockedDocuments) -> None:

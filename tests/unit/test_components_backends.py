@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from component_mocks import run
 from narrowgate_pulumi import AgentWorkflow, Environment
+from narrowgate_pulumi.logins import LOGINS
 
 from narrowgate.compile import compile_plan
 from narrowgate.compile.backends.bearer import ACCESSOR_PLACEHOLDER
+from narrowgate.compile.documents import SETTINGS_APART
 from narrowgate.declarations import load_environment, load_plan
 
 if TYPE_CHECKING:
@@ -128,3 +130,7 @@ def test_the_foundation_makes_every_mount_and_the_authority_that_never_leaves_va
         "internal"
     )
     assert recorder.made["vault:identity/oidcKey:OidcKey", "test-signing-key"]["algorithm"] == "ES256"
+
+
+def test_the_sdk_has_settings_apart_where_the_documents_say_so() -> None:
+    assert {kind for kind, login in LOGINS.items() if login.settings is not None} == SETTINGS_APART
