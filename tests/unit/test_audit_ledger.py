@@ -9,8 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ledger_witness import LocalWitness
@@ -30,6 +29,9 @@ from narrowgate.audit.ledger import (
 from narrowgate.audit.ledger.records import RECORD_LIMIT, parse_line
 from narrowgate.audit.ledger.redaction import HIDDEN, Treatment
 from narrowgate.audit.ledger.verify import Verdict, verify_ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ORIGIN = Origin("dev", "triage", "alice")
 CALL = Entry(kind="call", tool="logs", action="search", operation="logs:FilterLogEvents", outcome="allowed")
@@ -264,10 +266,9 @@ def test_a_full_disk_loses_no_accepted_record_and_starts_no_call_of_high_impact(
     assert verify(path).intact
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_ledger_that_is_no_regular_file_is_refused() -> None:
     with pytest.raises(LedgerUnwritableError):
-        Ledger("/dev/full", ORIGIN).record(CALL)
+        Ledger(os.devnull, ORIGIN).record(CALL)
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
