@@ -1,12 +1,11 @@
 """What approvers and executors must know of an environment's gate: nothing secret, exported by the deploy.
 
-`narrowgate.compile.gate` writes it; this module reads it without importing that one. A newer version is refused,
-unknown keys are ignored. A key whose value is null may be missing.
+This module reads it and must not write it. A newer version is refused, unknown keys are ignored. A key whose value is
+null may be missing.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -16,8 +15,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from narrowgate.approvals.errors import NotFoundError, SettingsError
+from narrowgate.runtime.versioned import load_object, require_version
 
 VERSION: Final = 1
+WHAT: Final = "The gate's description"
 VARIABLE: Final = "NARROWGATE_GATE"
 REQUEST_ID: Final = re.compile(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)*)\.([a-z2-7]{20})")
 
@@ -118,15 +119,8 @@ def read_gate(source: Path | str | Mapping[str, Any] | None = None) -> Gate:
         source = os.environ.get(VARIABLE) or None
     if source is None:
         raise SettingsError("There is no description of the environment's gate.")
-    document = source if isinstance(source, Mapping) else _load(Path(source))
-    version = document.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise SettingsError("The gate's description has no version.")
-    if version > VERSION:
-        raise SettingsError(
-            f"The gate's description has version {version}; this library reads {VERSION}.",
-            hint="Install a newer narrowgate.",
-        )
+    document = source if isinstance(source, Mapping) else load_object(Path(source), WHAT, SettingsError)
+    require_version(document, VERSION, WHAT, SettingsError)
     try:
         return _parse(document)
     except (KeyError, TypeError, AttributeError) as error:
@@ -139,18 +133,6 @@ def split_request_id(request_id: str) -> tuple[str, str]:
     if match is None:
         raise NotFoundError("That is no request id.", hint="A request id is `<workflow>.<20 letters and digits>`.")
     return match.group(1), match.group(2)
-
-
-def _load(path: Path) -> Mapping[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"The gate's description {path} cannot be read: {error.strerror}.") from None
-    except ValueError:
-        raise SettingsError(f"The gate's description {path} is not JSON.") from None
-    if not isinstance(document, Mapping):
-        raise SettingsError(f"The gate's description {path} is not a JSON object.")
-    return document
 
 
 def _parse(document: Mapping[str, Any]) -> Gate:

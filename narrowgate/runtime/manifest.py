@@ -7,7 +7,6 @@ A key whose value is null may be missing: Pulumi drops nulls from a stack's outp
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,8 +15,10 @@ from types import MappingProxyType
 from typing import Any
 
 from narrowgate.runtime.errors import ManifestError
+from narrowgate.runtime.versioned import load_object, require_version
 
 VERSION = 1
+WHAT = "The manifest"
 MANIFEST_VARIABLE = "NARROWGATE_MANIFEST"
 
 
@@ -99,14 +100,10 @@ def read_manifest(
         source = os.environ.get(MANIFEST_VARIABLE) or None
     if source is None:
         raise ManifestError("There is no manifest.")
-    document = source if isinstance(source, Mapping) else _load(_find_file(Path(source), workflow))
-    version = document.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ManifestError("The manifest has no version.")
-    if version > VERSION:
-        raise ManifestError(
-            f"The manifest has version {version}; this library reads {VERSION}.", hint="Install a newer narrowgate."
-        )
+    document = (
+        source if isinstance(source, Mapping) else load_object(_find_file(Path(source), workflow), WHAT, ManifestError)
+    )
+    require_version(document, VERSION, WHAT, ManifestError)
     try:
         manifest = _parse(document)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -126,18 +123,6 @@ def _find_file(path: Path, workflow: str | None) -> Path:
     if workflow not in known:
         raise ManifestError(f"There is no manifest of {workflow} in {path}; there are {', '.join(known) or 'none'}.")
     return path / f"{workflow}.json"
-
-
-def _load(path: Path) -> Mapping[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ManifestError(f"The manifest {path} cannot be read: {error.strerror}.") from None
-    except ValueError:
-        raise ManifestError(f"The manifest {path} is not JSON.") from None
-    if not isinstance(document, Mapping):
-        raise ManifestError(f"The manifest {path} is not a JSON object.")
-    return document
 
 
 def _parse(document: Mapping[str, Any]) -> Manifest:

@@ -36,6 +36,13 @@ class NotKeptError(AgentError):
     hint = "Use `narrowgate exec`, or `narrowgate postgres-password`."
 
 
+class LoginNotKeptError(AgentError):
+    """The workflow's agent does not log in by a token in a file, so there is no such configuration of ours for it."""
+
+    code = "login-not-kept"
+    hint = "Use `narrowgate exec`, which logs in as the workflow declares."
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """One rendered file: its `suffix` after the tool's name, and the `text` that the agent's template engine fills."""
@@ -54,8 +61,11 @@ def render_agent_config(
     Raises:
         NotDeclaredError: the workflow has no such tool, or only the executor can hold its credentials.
         NotKeptError: the tool's credentials can't be kept by such an agent.
+        LoginNotKeptError: the workflow logs in by something else than a JWT.
 
     """
+    if manifest.identity != "jwt":
+        raise LoginNotKeptError(f"{manifest.workflow} logs in by {manifest.identity}, not by a token in a file.")
     chosen = [_find(manifest, name) for name in tools] or [
         tool for _, tool in sorted(manifest.tools.items()) if tool.path and tool.backend in _TEMPLATES
     ]
