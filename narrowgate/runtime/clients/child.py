@@ -19,7 +19,7 @@ from narrowgate.runtime.errors import AgentError
 from narrowgate.runtime.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
     from narrowgate.runtime.agent import Agent
@@ -45,10 +45,27 @@ class Interruption(SystemExit):
 
 
 class SignalRelay:
-    """Passes signals on to the child; before there is one, a signal ends this process by `Interruption`."""
+    """Passes signals on to the child; before there is one, a signal ends this process by `Interruption`.
+
+    A signal that arrives while the child is started waits until it is: it must neither be lost nor leave the child
+    without its parent.
+    """
 
     def __init__(self) -> None:
         self.child: subprocess.Popen[bytes] | None = None
+        self._starting = False
+        self._waiting: list[int] = []
+
+    def start(self, command: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start `command` with exactly `variables` as its environment. Raise OSError where it cannot be started."""
+        self._starting = True
+        try:
+            self.child = subprocess.Popen(list(command), env=variables)  # noqa: S603 - to run it is what was asked for
+        finally:
+            self._starting = False
+        for number in self._waiting:
+            self._send(number)
+        return self.child
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -62,11 +79,16 @@ class SignalRelay:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.child is None:
-            raise Interruption(SIGNALLED + number)
-        if number in FROM_TERMINAL and _in_foreground():
-            return  # the terminal has sent it to the child already
-        with contextlib.suppress(ProcessLookupError):
-            self.child.send_signal(number)
+            if not self._starting:
+                raise Interruption(SIGNALLED + number)
+            self._waiting.append(number)
+        elif not (number in FROM_TERMINAL and _in_foreground()):  # else the terminal has sent it to the child already
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        if self.child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.child.send_signal(number)
 
 
 def run_child(agent: Agent, tool: str, command: Sequence[str], relay: SignalRelay) -> int:
@@ -83,10 +105,9 @@ def run_child(agent: Agent, tool: str, command: Sequence[str], relay: SignalRela
     ):
         variables = make_variables(os.environ, surroundings.variables)
         try:
-            child = subprocess.Popen(list(command), env=variables)  # noqa: S603 - to run it is what was asked for
+            child = relay.start(command, variables)
         except OSError as error:
             raise CommandNotRunError(f"{command[0]} cannot be started: {error.strerror}.") from None
-        relay.child = child
         return _await_end(child, surroundings)
 
 
