@@ -371,4 +371,4 @@ async def _run(port: int, secret: str, issuers: Mapping[str, str]) -> None:
 if __name__ == "__main__":
     os.umask(0o077)
     known = json.loads(Path(os.environ[ISSUERS_VARIABLE]).read_text())
-    asyncio.run(_run(int(sys.argv[1]), Path(os.environ[SECRET_VARIABLE]).read_text().strip(), known))
+    asyncio.run(_run(int(sys.argv[1]), Path(os.environ[SECRET_VARIABLE]).read_text().strip(), known))  # noqa: TID251 - a program of its own

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 from cryptography import x509
+from loops import run_alone
 from test_compile_vault_documents import CATALOGUE, deploy, find, make
 
 from narrowgate.compile import compile_plan
@@ -153,7 +154,7 @@ def test_the_twin_for_asyncio_gets_the_same(
             )
             return bearer.audience, secret["key"], certificate.uri_san
 
-    assert asyncio.run(use()) == (
+    assert run_alone(use()) == (
         "https://crm.internal.example",
         "k",
         "spiffe://test.acme.example/test/operations/ledger",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -43,6 +44,11 @@ class Monitor(mocks.MockMonitor):
 
 
 def run(program: Callable[[], None]) -> tuple[Recorder, Monitor]:
+    """Run `program` against the mocks, which no other test sees: the SDK keeps its settings in context variables."""
+    return contextvars.copy_context().run(_run, program)
+
+
+def _run(program: Callable[[], None]) -> tuple[Recorder, Monitor]:
     recorder = Recorder()
     monitor = Monitor(recorder)
     mocks.set_mocks(recorder, project="narrowgate", stack="dev", monitor=monitor)

@@ -7,10 +7,11 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from loops import run_alone
 
 from narrowgate.runtime import (
     ExpiredError,
@@ -27,15 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 from scripted_vault import JWT, MANIFEST, PASSWORD, TOKEN, Clock, Vault, errors
-
-
-def run_alone(work: Any) -> None:  # noqa: ANN401 - any coroutine
-    """Run `work` in a loop of its own; `asyncio.run` would leave the thread of the tests after it without one."""
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(work)
-    finally:
-        loop.close()
 
 
 def test_the_token_is_renewed_before_it_ends(vault: Vault, clock: Clock) -> None:
