@@ -200,7 +200,7 @@ def test_killed_emulator_keeps_its_account(servers: LiveRehearsal, tool_role: st
     servers.aws("s3").put_object(Bucket=BUCKET, Key="runbooks/new.md", Body=b"new")
     # What is persisted must be on disk shortly after; waiting for the file is what a person could do too
     state = servers.layout.aws / "state" / "iam.json"
-    wait_for(lambda: ROLE in state.read_text())
+    wait_for(lambda: all(written in state.read_text() for written in (ROLE, '"read"')))
     process = servers.process(aws.NAME)
     assert process is not None
     process.kill()
