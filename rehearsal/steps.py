@@ -233,5 +233,14 @@ def delete_data(layout: Layout, progress: Progress) -> None:
     if any(layout.root.iterdir()) and not (layout.state_file.exists() or layout.lock_file.exists()):
         raise RehearsalError(f"{layout.root} holds something else than a rehearsal: nothing was deleted")
     with hold_lock(layout, lambda: progress.say("another command works on this rehearsal: waiting for it to end")):
+        _forget_unreadable(layout)
         stop_all(layout)
         shutil.rmtree(layout.root)
+
+
+def _forget_unreadable(layout: Layout) -> None:
+    """Drop a state that is damaged or of another version: processes are found by their marker too."""
+    try:
+        read_state(layout)
+    except RehearsalError:
+        layout.state_file.unlink()

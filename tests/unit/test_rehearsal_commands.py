@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import jwt
@@ -15,6 +17,7 @@ from rehearsal import cli, stack
 from rehearsal.errors import RehearsalError
 from rehearsal.layout import Layout
 from rehearsal.operator_environment import UNSET, format_exports
+from rehearsal.processes import MARKER
 from rehearsal.progress import Progress
 from rehearsal.steps import Step, StepError, delete_data, run_steps
 
@@ -105,6 +108,18 @@ def test_mistake_is_told_without_a_traceback(layout: Layout) -> None:
 def test_down_and_reset_of_nothing_are_fine(layout: Layout) -> None:
     assert CliRunner().invoke(cli.app, ["down"]).exit_code == 0
     assert CliRunner().invoke(cli.app, ["reset", "--yes"]).exit_code == 0
+    assert not layout.root.exists()
+
+
+@pytest.mark.parametrize("text", ["not json", '{"version": 1}', '{"version": 99}'])
+def test_reset_is_the_way_out_of_a_state_that_cannot_be_read(layout: Layout, text: str) -> None:
+    layout.root.mkdir(parents=True)
+    layout.state_file.write_text(text)
+    environ = {**os.environ, MARKER: str(layout.root)}
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=environ) as orphan:
+        done = CliRunner().invoke(cli.app, ["reset", "--yes"])
+        assert done.exit_code == 0, done.output
+        orphan.wait(10)  # ended by the reset: it would sleep for a minute
     assert not layout.root.exists()
 
 
