@@ -32,6 +32,11 @@ class Vault:
             return None
         return dict(answer["data"]) if answer else None
 
+    def list_keys(self, path: str) -> list[str]:
+        """Return the keys below `path`, none where there is nothing."""
+        answer = self._client.list(path)
+        return list(answer["data"]["keys"]) if answer else []
+
     def write(self, path: str, data: Mapping[str, Any]) -> Values:
         """Write `data` to `path` and return the `data` of the answer, if any."""
         answer = self._client.write_data(path, data=dict(data))

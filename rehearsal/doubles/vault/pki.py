@@ -81,10 +81,11 @@ def _create_root(vault: Vault, inputs: Values) -> tuple[str, Values]:
 
 
 def _read_root(vault: Vault, path: str) -> Live | None:
-    data = vault.read(path)
+    backend, issuer = path.rsplit("/issuer/", 1)
+    # Asked for an issuer that it does not have, Vault answers that it failed, not that there is none.
+    data = vault.read(path) if issuer in vault.list_keys(f"{backend}/issuers") else None
     if data is None:
         return None
-    backend = path.rsplit("/issuer/", 1)[0]
     return Live({"backend": backend, "type": "internal"}, {name: data.get(f, "") for name, f in ROOT_OUTPUTS.items()})
 
 
