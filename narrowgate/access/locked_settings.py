@@ -25,6 +25,7 @@ DEFAULTS: Final[Mapping[str, Json]] = {
         "auth_type": "iam",
         "bind_secret_id": True,
         "bound_claims_type": "string",
+        "callback_mode": "client",
         "resolve_aws_unique_ids": True,
         "role_type": "oidc",
         "token_type": "default",
@@ -37,11 +38,14 @@ DEFAULTS: Final[Mapping[str, Json]] = {
         "allow_localhost": True,
         "allow_wildcard_certificates": True,
         "client_flag": True,
+        "cn_validations": ["email", "hostname"],
         "enforce_hostnames": True,
         "issuer_ref": "default",
         "key_bits": 2048,
         "key_type": "rsa",
         "key_usage": ["DigitalSignature", "KeyAgreement", "KeyEncipherment"],
+        "not_after_bound": "permit",
+        "not_before_bound": "permit",
         "not_before_duration": 30,
         "require_cn": True,
         "server_flag": True,
@@ -49,7 +53,8 @@ DEFAULTS: Final[Mapping[str, Json]] = {
         "use_csr_sans": True,
     },
 }
-"""What Vault takes where a setting is left out and that is not empty, false or 0: from its API documentation."""
+"""What the server takes where a setting is left out and that is not empty, false or 0, as OpenBao 2.7 and Vault's AWS
+login answer it. `callback_mode`, `not_after_bound` and `not_before_bound` are OpenBao's own."""
 
 _TIMES: Final = re.compile(r".*(?:ttl|leeway|period|duration)$")
 _COMMA: Final = re.compile(r"\s*,\s*")
