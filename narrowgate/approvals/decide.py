@@ -91,6 +91,7 @@ class Approver:
         self._store = Store(gate, vault)
         self._people: dict[str, Person | None] = {}
         self._me: str | None = None
+        self.altered: tuple[str, ...] = ()
 
     def who(self) -> Session:
         """Return who is logged in.
@@ -114,7 +115,7 @@ class Approver:
     def list_cases(self, *, closed: bool = False) -> list[CaseView]:
         """Return the open cases, the oldest first; with `closed`, those that are over too.
 
-        A case that cannot be read as what its digest says raises CaseAlteredError.
+        A case that is not what its digest says is left out, and its id stands in `altered` afterwards.
         """
         requests: set[str] = set()
         for workflow, tool in self.gate.places:
@@ -122,10 +123,15 @@ class Approver:
         if closed:
             for workflow in sorted({workflow for workflow, _ in self.gate.places}):
                 requests |= set(self._store.list_cases(workflow))
-        views = []
-        for request in requests:
-            with contextlib.suppress(NotFoundError):  # it is being written, or was closed this moment
+        views, altered = [], []
+        for request in sorted(requests):
+            try:
                 views.append(self.read_case(request))
+            except NotFoundError:
+                continue  # it is being written, or was closed this moment
+            except CaseAlteredError:
+                altered.append(request)
+        self.altered = tuple(altered)
         shown = [view for view in views if closed or view.state in OPEN]
         return sorted(shown, key=lambda view: (view.case.created_at, view.case.request))
 

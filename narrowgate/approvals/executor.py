@@ -30,7 +30,15 @@ from narrowgate.approvals.case import (
     parse_case,
     parse_draft,
 )
-from narrowgate.approvals.errors import ApprovalsError, DraftError, NoGateError, SettingsError, VaultDownError
+from narrowgate.approvals.errors import (
+    ApprovalsError,
+    CaseAlteredError,
+    DraftError,
+    NoGateError,
+    NotFoundError,
+    SettingsError,
+    VaultDownError,
+)
 from narrowgate.approvals.execution import Execution
 from narrowgate.approvals.handlers import Credentials, Plan, find_handler
 from narrowgate.approvals.people import read_person
@@ -150,9 +158,7 @@ class Executor:
             return True
         try:
             self.store.read_case(request)
-        except ApprovalsError as error:
-            if error.code != "case-unknown":
-                raise
+        except NotFoundError:
             return False
         return True
 
@@ -241,10 +247,12 @@ class Executor:
             return True
         try:
             stored = self.store.read_case(request)
-        except ApprovalsError as error:
-            if error.code != "case-unknown":
-                raise
+        except NotFoundError:
             self._publish(held)
+            return True
+        except CaseAlteredError as error:
+            self._record(request, Outcome(State.REFUSED, str(error), str(held["digest"]), self.name, _at()))
+            self._close(request, held)
             return True
         outcome = self._unwritten.get(request) or Execution(self, stored.case, held).proceed(stopped=stopped)
         if outcome is None:
