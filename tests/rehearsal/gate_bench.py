@@ -15,6 +15,7 @@ from narrowgate.approvals import Gate, log_in_approver, read_gate
 from narrowgate.approvals.case import make_request_id
 from narrowgate.approvals.executor import Executor
 from narrowgate.approvals.vault import Vault
+from narrowgate.compile.postgres import build_creation_statements, build_revocation_statements
 from rehearsal import bao, idp, postgres
 
 if TYPE_CHECKING:
@@ -146,6 +147,15 @@ class GateBench:
     def vendors(self, name: str) -> list[tuple[Any, ...]]:
         with self.live.postgres(postgres.SUPERUSER) as connection:
             return connection.execute("SELECT country, status FROM vendors WHERE name = %s", [name]).fetchall()
+
+    def logins(self, group: str = "gate_create") -> list[str]:
+        """Return the database logins that are in a group now."""
+        query = (
+            "SELECT member.rolname FROM pg_auth_members m JOIN pg_roles member ON member.oid = m.member "
+            "JOIN pg_roles held ON held.oid = m.roleid WHERE held.rolname = %s AND member.rolname NOT IN ('deployer', 'vault_broker')"
+        )
+        with self.live.postgres(postgres.SUPERUSER) as connection:
+            return [str(row[0]) for row in connection.execute(query, [group]).fetchall()]
 
     def held(self, request: str) -> dict[str, str]:
         """Return what only executors may read of a request, read as the operator."""
@@ -294,10 +304,17 @@ def make_credentials(live: LiveRehearsal, root: hvac.Client) -> None:
     roles = {f"narrowgate-database/roles/executor.{WORKFLOW}.vendors": "gate_reader"}
     roles |= {f"narrowgate-database-gated/roles/{WORKFLOW}.vendors.{action}": "gate_create" for action in ACTIONS}
     for path, group in roles.items():
-        statement = f"CREATE ROLE \"{{{{name}}}}\" LOGIN PASSWORD '{{{{password}}}}' IN ROLE {group}"
         root.write_data(
             path,
-            data={"db_name": "operations", "creation_statements": [statement], "default_ttl": 300, "max_ttl": 300},
+            data={
+                "db_name": "operations",
+                "creation_statements": list(
+                    build_creation_statements(group, ["public"], connection_limit=5, settings={})
+                ),
+                "revocation_statements": list(build_revocation_statements(group)),
+                "default_ttl": 300,
+                "max_ttl": 300,
+            },
         )
 
 

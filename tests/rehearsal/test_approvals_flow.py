@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from narrowgate.approvals import State
@@ -30,7 +31,16 @@ def test_a_draft_is_approved_and_executed_once(bench: GateBench) -> None:
     assert (outcome.state, outcome.verified) == (State.EXECUTED, True)
     assert [person["name"] for person in outcome.approvers] == ["ann"]
     assert outcome.lease.startswith("narrowgate-database-gated/creds/")
+    wait_until_no_login(bench)
     assert executor.work() == 0
     with bench.approver("ann") as ann:
         assert request not in {view.case.request for view in ann.list_cases()}
         assert request in {view.case.request for view in ann.list_cases(closed=True)}
+
+
+def wait_until_no_login(bench: GateBench) -> None:
+    """Wait until Vault, which revokes in the background, has taken the gated login out of the database."""
+    deadline = time.monotonic() + 30
+    while logins := bench.logins():
+        assert time.monotonic() < deadline, logins
+        time.sleep(0.1)
