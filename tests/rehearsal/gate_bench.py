@@ -152,7 +152,8 @@ class GateBench:
         """Return the database logins that are in a group now."""
         query = (
             "SELECT member.rolname FROM pg_auth_members m JOIN pg_roles member ON member.oid = m.member "
-            "JOIN pg_roles held ON held.oid = m.roleid WHERE held.rolname = %s AND member.rolname NOT IN ('deployer', 'vault_broker')"
+            "JOIN pg_roles held ON held.oid = m.roleid WHERE held.rolname = %s "
+            "AND member.rolname NOT IN ('deployer', 'vault_broker')"
         )
         with self.live.postgres(postgres.SUPERUSER) as connection:
             return [str(row[0]) for row in connection.execute(query, [group]).fetchall()]
