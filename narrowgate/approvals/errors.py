@@ -18,6 +18,7 @@ class SettingsError(ApprovalsError):
     """The description of the environment's gate is missing, unreadable, or newer than this library."""
 
     code = "gate-settings-invalid"
+    exit_code = 2
     hint = "Take it from the workflow stack's output `gate` and name its file in NARROWGATE_GATE."
 
 
@@ -25,6 +26,7 @@ class VaultDownError(ApprovalsError):
     """Vault cannot be reached, is sealed, or failed: nothing is known, so nothing is decided."""
 
     code = "vault-unavailable"
+    exit_code = 2
     hint = "Try again when Vault is up; nothing is lost, and nothing was approved or executed by this call."
 
 
