@@ -6,6 +6,7 @@ module must not print and must not read files.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -21,7 +22,7 @@ from narrowgate.errors import NarrowgateError
 from narrowgate.plan import FunctionGrant, IamGrant, SecretGrant, TableGrant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from narrowgate.plan import AccessPlan, ActionAccess, Approval, Grant, ToolAccess, WorkflowAccess
 
@@ -29,6 +30,8 @@ VAULT_CAPABILITIES: Final = frozenset({"create", "read", "update", "patch", "del
 _NAME_KEPT: Final = 20
 _ARN_COLONS: Final = 5
 _ANY_ACTION: Final = "any:Action"
+_VAULT_WILDCARD: Final = re.compile(r"\{\{.*?\}\}|\+")
+_PLAIN_IN_VAULT: Final = re.compile(r"[?$]")
 SQL_PRIVILEGES: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "EXECUTE"})
 
 
@@ -78,7 +81,8 @@ def read_question(action: str, resource: str) -> Question:
     """Return which realm decides; raise `QuestionError` where none does."""
     if ":" in action or action == "*":
         return Question(Realm.IAM, action, resource)
-    if "/" in resource and action.lower() in VAULT_CAPABILITIES:
+    names_path = "/" in resource or (resource.startswith(("*", "+")) and action.upper() not in SQL_PRIVILEGES)
+    if names_path and action.lower() in VAULT_CAPABILITIES:
         return Question(Realm.VAULT, action.lower(), resource.removeprefix("/"))
     if action.upper() in SQL_PRIVILEGES:
         return Question(Realm.POSTGRES, action.upper(), resource)
@@ -163,17 +167,19 @@ def _names_service(arn: str) -> bool:
 def _match_sql(question: Question) -> Callable[[Grant], bool]:
     parts = tuple(question.resource.split("."))
 
+    def means(*actual: str) -> bool:
+        """Say whether the question's parts, whose schema may be left out, are these."""
+        return any(len(parts) == len(some) and all(map(overlap, parts, some)) for some in (actual, actual[1:]))
+
     def matches(grant: Grant) -> bool:
         if isinstance(grant, FunctionGrant):
-            name = (grant.schema, grant.function)
-            return question.action == "EXECUTE" and parts in (name, name[1:])
+            return question.action == "EXECUTE" and means(grant.schema, grant.function)
         if not isinstance(grant, TableGrant) or question.action not in grant.privileges:
             return False
-        table = (grant.schema, grant.table)
-        if parts in (table, table[1:]):
-            return True
         # A privilege on whole rows (DELETE) reaches every column.
-        return parts[:-1] in (table, table[1:]) and (parts[-1] in grant.columns or not grant.columns)
+        return means(grant.schema, grant.table) or any(
+            means(grant.schema, grant.table, column) for column in grant.columns or (parts[-1],)
+        )
 
     return matches
 
@@ -189,15 +195,36 @@ def _vault_holders(plan: AccessPlan, question: Question) -> Iterator[Holder]:
         _, _, policy = compile_identity(workflow, plan.environment, ())
         key = policy.text.replace(workflow.name, "*")
         if key not in decided:
-            decided[key] = vault.evaluate([policy.text], question.resource, question.action).allowed
+            decided[key] = _allows(policy.text, question)
         if decided[key]:
             yield _login_holder(workflow, f"{question.action} on {question.resource}, by the login itself")
         # A role's name begins with its workflow's, which tells nearly all others apart without a hash.
         named = last.startswith(workflow.name[:_NAME_KEPT]) and any(
             names.vault_role_name(workflow.name, tool.tool) == last for tool in workflow.tools
         )
-        if named or _reads_secret(workflow, question.resource):
+        if named or _is_pattern(question.resource) or _reads_secret(workflow, question.resource):
             yield from _tool_holders(plan, workflow, question)
+
+
+def _is_pattern(path: str) -> bool:
+    return "*" in path or "+" in path
+
+
+def _allows(policy: str, question: Question, request: Mapping[str, object] | None = None) -> bool:
+    """Say whether a policy allows it; a path with `*` or `+` asks for all that it overlaps, `+` as any text too."""
+    if not _is_pattern(question.resource):
+        return vault.evaluate([policy], question.resource, question.action, request).allowed
+    return any(
+        question.action in rule.permissions.capabilities
+        and not rule.permissions.denied
+        and overlap(_as_pattern(rule.path), _as_pattern(question.resource))
+        for rule in vault.parse(policy).rules
+    )
+
+
+def _as_pattern(path: str) -> str:
+    """Return a Vault path, whose templates may become any text, as `overlap` reads patterns."""
+    return _VAULT_WILDCARD.sub("*", _PLAIN_IN_VAULT.sub(r"${\g<0>}", path))
 
 
 def _reads_secret(workflow: WorkflowAccess, path: str) -> bool:
@@ -228,8 +255,7 @@ def _tool_holders(plan: AccessPlan, workflow: WorkflowAccess, question: Question
     for documents in compile_workflow(workflow, plan.environment).tools:
         if documents.policy is None:
             continue
-        decision = vault.evaluate([documents.policy.text], question.resource, question.action, documents.request)
-        if not decision.allowed:
+        if not _allows(documents.policy.text, question, documents.request):
             continue
         for action in documents.access.granted:
             for grant in action.grants:

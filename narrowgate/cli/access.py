@@ -191,13 +191,13 @@ def explain(
     "who-can",
     epilog=_epilog(
         "narrowgate access who-can s3:GetObject arn:aws:s3:::acme-dev-documents/runbooks/disk-full.md",
-        "narrowgate access who-can read narrowgate-aws/sts/ticket-drafting.tickets",
+        "narrowgate access who-can read 'narrowgate-aws/sts/*'",
         "narrowgate access who-can select tickets.body",
     ),
 )
 def who_can(
     action: Annotated[str, typer.Argument(help="An IAM action, a Vault capability, or a SQL privilege.")],
-    resource: Annotated[str, typer.Argument(help="An ARN, a Vault path, or table.column. In IAM, * and ? match.")],
+    resource: Annotated[str, typer.Argument(help="An ARN, a Vault path, or table.column; * matches any text.")],
     env: One = None,
     output: Output = Format.TEXT,
     stacks: Stacks = None,

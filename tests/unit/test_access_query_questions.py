@@ -87,6 +87,10 @@ READ_TICKETS = ("ticket-drafting", "tickets", "read", False)
         ("EXECUTE", "create_vendor", [("vendor-onboarding", "vendors", "create", True)]),
         ("EXECUTE", "public.create_vendor", [("vendor-onboarding", "vendors", "create", True)]),
         ("SELECT", "create_vendor", []),
+        ("SELECT", "tick*.body", [READ_TICKETS]),
+        ("SELECT", "*.tickets.*", [READ_TICKETS]),
+        ("SELECT", "tickets.*_email", []),
+        ("DELETE", "*", []),
     ],
 )
 def test_postgres(plan: AccessPlan, privilege: str, resource: str, holders: list[tuple[str, str, str, bool]]) -> None:
@@ -111,6 +115,30 @@ def test_vault_answers_for_every_compiled_credential_path(plan: AccessPlan) -> N
         path = str(tool.credential_path)
         assert {found[:2] for found in ask(plan, how, path)} == {(workflow, tool.access.tool)}
         assert ask(plan, otherwise, path) == []
+
+
+@pytest.mark.parametrize("pattern", ["*", "{}*", "+/+/{}*", "*{}"])
+def test_a_vault_path_with_wildcards_asks_for_all_that_it_overlaps(plan: AccessPlan, pattern: str) -> None:
+    tools = [
+        (workflow.access.name, tool.access.tool, str(tool.credential_path))
+        for workflow in compile_plan(plan).workflows
+        for tool in workflow.tools
+        if tool.aws is not None
+    ]
+    assert len(tools) > 1
+    for workflow, tool, path in tools:
+        mount, _, name = path.rpartition("/")
+        asked = pattern.format(name if pattern.startswith(("+", "*")) else f"{mount}/{name[:-2]}")
+        found = {holder[:2] for holder in ask(plan, "read", asked)}
+        assert (workflow, tool) in found
+        assert pattern == "*" or {name for name, _ in found} == {workflow}
+        assert not [holder for holder in ask(plan, "update", asked) if holder[1] == tool and pattern != "*"]
+
+
+def test_a_vault_path_with_wildcards_that_nothing_overlaps_has_no_holder(plan: AccessPlan) -> None:
+    assert ask(plan, "read", "sys/policies/*") == []
+    assert ask(plan, "read", "narrowgate-aws/sts/nobody*") == []
+    assert ask(plan, "sudo", "auth/*") == []
 
 
 def test_vault_answers_for_what_every_login_may_do(plan: AccessPlan) -> None:
