@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hvac.exceptions
@@ -15,15 +16,15 @@ import psycopg
 import pytest
 import requests
 from botocore.exceptions import ClientError
+from ci_job import start_job
+from hvac.exceptions import VaultError
 
 from narrowgate.declarations import load_environment, load_plan
 from narrowgate.runtime import login
-from rehearsal import aws, bao, idp
+from rehearsal import aws, bao, ci, ci_tokens, idp, postgres
 from rehearsal.layout import CHECKOUT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from narrowgate.plan import AccessPlan
     from rehearsal.live import LiveRehearsal
 
@@ -209,6 +210,54 @@ def test_an_operators_keys_are_of_one_account(both: LiveRehearsal, home: str, aw
         here.aws("s3", key).list_objects_v2(Bucket=there.bucket)
     with pytest.raises(hvac.exceptions.Forbidden):
         describe_token(there, bao.log_in_operator(here.layout))
+
+
+# -- CI
+
+
+@pytest.mark.parametrize("kind", ["deployer", "preview"])
+@pytest.mark.parametrize(("home", "away"), DIRECTIONS)
+def test_no_job_of_ci_logs_in_elsewhere(both: LiveRehearsal, home: str, away: str, kind: str) -> None:
+    here, there = both.of(home), both.of(away)
+    own, other = (getattr(ci.describe_ci(live.layout), kind) for live in (here, there))
+    token = ci.sign_job_of(here.layout, own)
+    assert ci.assume_role(here.layout, own.role.arn("aws", here.account), token)
+    assert ci.log_in(here.layout, own.auth_role.name, token)
+    # A job chooses its token's audience, but not its subject: one CI signs the tokens of both environments' jobs.
+    subject, audience = own.auth_role.settings["bound_subject"], ci.describe_ci(there.layout).provider_audience
+    for tried in (token, ci_tokens.sign_job(here.layout, subject, audience)):
+        with pytest.raises(ClientError):
+            ci.assume_role(there.layout, other.role.arn("aws", there.account), tried)
+        with pytest.raises(VaultError):
+            ci.log_in(there.layout, other.auth_role.name, tried)
+
+
+@pytest.mark.parametrize(("home", "away"), DIRECTIONS)
+def test_a_deployers_credentials_work_at_home_alone(both: LiveRehearsal, home: str, away: str) -> None:
+    here, there = both.of(home), both.of(away)
+    job = start_job(here, ci.describe_ci(here.layout).deployer)
+    other = ci.describe_ci(there.layout).deployer
+    assert job.vault.auth.token.lookup_self()["data"]["policies"]
+    with pytest.raises(hvac.exceptions.Forbidden):
+        describe_token(there, job.environment["VAULT_TOKEN"])
+    assert job.aws("sts").get_caller_identity()["Account"] == here.account
+    for target in (list_tool_roles(there)[0][0], other.role.arn("aws", there.account)):
+        with pytest.raises(ClientError) as caught:
+            job.aws("sts").assume_role(RoleArn=target, RoleSessionName="ci")
+        assert caught.value.response["Error"]["Code"] == "AccessDenied"
+    login_to = {
+        "host": "127.0.0.1",
+        "dbname": postgres.DATABASE,
+        "user": job.environment["PGUSER"],
+        "connect_timeout": 5,
+    }
+    passfile = job.environment["PGPASSFILE"]
+    password = postgres.read_password(here.layout, job.environment["PGUSER"])
+    assert password in Path(passfile).read_text(encoding="utf-8")
+    with contextlib.closing(psycopg.connect(**login_to, port=here.port("postgres"), passfile=passfile)) as connection:
+        assert connection.info.user == postgres.DEPLOYER
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(**login_to, port=there.port("postgres"), password=password)
 
 
 # -- the engine's state
