@@ -26,6 +26,7 @@ from narrowgate.runtime.errors import GatedActionError, NotDeclaredError, ToolUn
 from narrowgate.runtime.holding import Holder, Issue, SingleFlight
 from narrowgate.runtime.log import keep_standard_output_free
 from narrowgate.runtime.manifest import Manifest, ManifestTool, read_manifest
+from narrowgate.runtime.recording import LedgerChoice, Recorder, open_recorder
 from narrowgate.runtime.session import Login, TokenSource
 from narrowgate.runtime.vault import VaultConnection, ca_file
 
@@ -46,6 +47,8 @@ MAKERS: Final[Mapping[str, Callable[[ManifestTool, Credential], Any]]] = {
     "kv": make_secret,
     "pki": make_certificate,
 }
+# Whose calls our own clients make, and so record.
+RECORDED_BACKENDS: Final = frozenset({"aws", "postgres"})
 METHODS: Final = {"kv": "secret", "pki": "certificate"}
 
 
@@ -59,6 +62,7 @@ class Agent:
         self._holders: dict[str, Holder[Any]] = {}
         self._aws: dict[str, VaultCredentials] = {}
         self._connections: weakref.WeakSet[psycopg.Connection] = weakref.WeakSet()
+        self._recorder: Recorder | None = None
 
     def __repr__(self) -> str:
         """Name the workflow and its environment only."""
@@ -75,25 +79,36 @@ class Agent:
         declared = self._find(tool, action, backend="aws")
         self._login.check()
         source: VaultCredentials = self._flights.setdefault(tool, SingleFlight()).run(lambda: self._open_aws(tool))
-        return open_session(
+        session = open_session(
             source, region=declared.text("region"), endpoint_url=declared.connection.get("endpoint_url")
         )
+        if self._recorder is not None:
+            self._recorder.watch_session(session._session, declared, action, lambda: str(source.access_key))  # noqa: SLF001 - boto3 has no other way
+        return session
 
     def export_aws(self, tool: str) -> tuple[ReadOnlyCredentials, datetime]:
         """Return the keys of `tool` as they are now, for clients other than boto3, and when they end by this clock.
 
         Raises as `credential` does.
         """
-        self._find(tool, None, backend="aws")
+        declared = self._find(tool, None, backend="aws")
         self._login.check()
         source: VaultCredentials = self._flights.setdefault(tool, SingleFlight()).run(lambda: self._open_aws(tool))
-        return source.export()
+        exported = source.export()
+        if self._recorder is not None:
+            self._recorder.note_export(declared, str(exported[0].access_key))
+        return exported
 
     def _open_aws(self, tool: str) -> VaultCredentials:
         from narrowgate.runtime.aws import open_credentials
 
         if tool not in self._aws:
-            self._aws[tool] = open_credentials(lambda: self.credential(tool))
+            declared = self._find(tool, None, backend="aws")
+
+            def issue() -> Credential:
+                return self._issue(declared).value  # type: ignore[no-any-return]
+
+            self._aws[tool] = open_credentials(issue)
         return self._aws[tool]
 
     def postgres(self, tool: str, *, action: str | None = None) -> psycopg.Connection:
@@ -104,12 +119,16 @@ class Agent:
         """
         from narrowgate.runtime.postgres import DatabaseLoginRefusedError, open_connection  # as above
 
-        declared, login_ = self.database_login(tool, action=action)
+        declared, login_ = self._database_login(tool, action=action)
         try:
             connection = open_connection(declared, login_, self.manifest.workflow)
         except DatabaseLoginRefusedError:  # somebody revoked it: one more try, with a new one
-            declared, login_ = self.database_login(tool, rejected=login_)
+            declared, login_ = self._database_login(tool, rejected=login_)
             connection = open_connection(declared, login_, self.manifest.workflow)
+        if self._recorder is not None:
+            from narrowgate.runtime.cursors import recording_cursor
+
+            connection.cursor_factory = recording_cursor(self._recorder, declared, action, login_.text("username"))
         self._connections.add(connection)
         return connection
 
@@ -120,6 +139,14 @@ class Agent:
 
         Raises as `credential` does.
         """
+        declared, held = self._database_login(tool, action=action, rejected=rejected)
+        if self._recorder is not None:
+            self._recorder.note_export(declared, held.text("username"))
+        return declared, held
+
+    def _database_login(
+        self, tool: str, *, action: str | None = None, rejected: Credential | None = None
+    ) -> tuple[ManifestTool, Credential]:
         declared = self._find(tool, action, backend="postgres")
         held: Credential = self._holder(declared).get(self._login.check(), rejected=rejected)
         return declared, held
@@ -160,7 +187,7 @@ class Agent:
             AccessRefusedError, ToolUnavailableError, VaultSealedError, VaultUnavailableError: as Vault says.
 
         """
-        credential: Credential = self._issue(self._find(tool, action)).value
+        credential: Credential = self._issue(self._find(tool, action), recorded=False).value
         return credential
 
     def find_tool(self, tool: str) -> ManifestTool:
@@ -179,6 +206,8 @@ class Agent:
         for connection in list(self._connections):
             connection.close()
         self._holders.clear()
+        if self._recorder is not None:
+            self._recorder.close()  # its last checkpoint needs the login
         self._login.close(revoke=revoke)
 
     def _holder(self, tool: ManifestTool) -> Holder[Any]:
@@ -194,8 +223,8 @@ class Agent:
         make = MAKERS.get(tool.backend)
         return replace(issue, value=make(tool, issue.value)) if make else issue
 
-    def _issue(self, tool: ManifestTool) -> Issue[Any]:
-        """Ask Vault for a new credential of `tool`."""
+    def _issue(self, tool: ManifestTool, *, recorded: bool = True) -> Issue[Any]:
+        """Ask Vault for a new credential of `tool`; its calls are `recorded` where our own clients make them."""
         asked_at = clock.read()
         answer, generation = self._login.fetch(str(tool.path), tool.request)
         data = answer.get("data")
@@ -203,7 +232,10 @@ class Agent:
             raise ToolUnavailableError(f"Vault answered {tool.path} without data.")
         ttl_seconds = read_lifetime(tool, answer)
         lease_id = str(answer.get("lease_id") or "")
-        return Issue(Credential(tool.name, lease_id, ttl_seconds, asked_at, data), asked_at, ttl_seconds, generation)
+        credential = Credential(tool.name, lease_id, ttl_seconds, asked_at, data)
+        if self._recorder is not None:
+            self._recorder.note_lease(tool, credential, recorded=recorded and tool.backend in RECORDED_BACKENDS)
+        return Issue(credential, asked_at, ttl_seconds, generation)
 
     def _find(self, tool: str, action: str | None, *, backend: str | None = None) -> ManifestTool:
         """Return the declared tool, or raise what rules it out."""
@@ -228,13 +260,18 @@ class Agent:
 
 @contextlib.contextmanager
 def login(
-    manifest: Path | str | Mapping[str, Any] | Manifest | None = None, token: TokenSource = None
+    manifest: Path | str | Mapping[str, Any] | Manifest | None = None,
+    token: TokenSource = None,
+    *,
+    ledger: LedgerChoice = None,
 ) -> Iterator[Agent]:
     """Log in as a workflow's agent; at the block's end, its token and every lease are revoked.
 
     `manifest` is the file that the deploy exported, or its content; without it NARROWGATE_MANIFEST names the file.
     `token` is the JWT of the company's identity provider that names the agent and the user it acts for, or a callable
     that returns one (asked again when a login's time is over); without it NARROWGATE_TOKEN_FILE names a file with it.
+    `ledger` is where its calls are recorded: a ledger, a file's path, or `off`; without it NARROWGATE_LEDGER says so,
+    and without that it is `narrowgate/<environment>/<workflow>.jsonl` in the user's state folder.
 
     Raises:
         ManifestError: there is no manifest, or this library cannot read it.
@@ -249,6 +286,7 @@ def login(
         agent = Agent(known, Login(connection, known, token))
         try:
             agent._login.open()  # noqa: SLF001 - this function makes agents
+            agent._recorder = open_recorder(ledger, known, agent._login)  # noqa: SLF001 - as above
             yield agent
         finally:
             agent.close()

@@ -30,6 +30,15 @@ class ManifestAction:
     access: str
     impact: str
     gated: bool
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestLedger:
+    """Where Vault signs this workflow's checkpoints (`sign`), and below which path they are anchored (`anchors`)."""
+
+    sign: str
+    anchors: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ class Manifest:
     auth_role: str
     audience: str
     tools: Mapping[str, ManifestTool]
+    ledger: ManifestLedger | None = None
     identity: str = "jwt"
     login: Mapping[str, Any] = field(default_factory=dict)
 
@@ -126,7 +136,7 @@ def _find_file(path: Path, workflow: str | None) -> Path:
 
 
 def _parse(document: Mapping[str, Any]) -> Manifest:
-    vault, login = document["vault"], document["login"]
+    vault, login, ledger = document["vault"], document["login"], document.get("ledger")
     address = str(vault["address"])
     if not address.startswith("https://"):
         raise ManifestError(f"The manifest's Vault is at {address}: credentials travel over https only.")
@@ -142,12 +152,19 @@ def _parse(document: Mapping[str, Any]) -> Manifest:
         identity=str(login.get("identity") or "jwt"),
         login=MappingProxyType(dict(login)),
         tools=MappingProxyType({name: _parse_tool(name, tool) for name, tool in document["tools"].items()}),
+        ledger=ManifestLedger(str(ledger["sign"]), str(ledger["anchors"])) if ledger else None,
     )
 
 
 def _parse_tool(name: str, tool: Mapping[str, Any]) -> ManifestTool:
     actions = {
-        action: ManifestAction(action, str(known["access"]), str(known["impact"]), gated=bool(known["gated"]))
+        action: ManifestAction(
+            action,
+            str(known["access"]),
+            str(known["impact"]),
+            gated=bool(known["gated"]),
+            grants=tuple(str(grant) for grant in known.get("grants") or ()),
+        )
         for action, known in tool["actions"].items()
     }
     return ManifestTool(
