@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from rich.text import Text
 
 from narrowgate.runtime import Agent, ExpiredError, GatedActionError, LoginRefusedError, login
+from narrowgate.runtime.recording import OFF
 from rehearsal import bao, idp
 from rehearsal.environments import find_bucket
 from rehearsal.errors import RehearsalError
@@ -86,7 +87,9 @@ def run_demo(layout: EnvironmentLayout, console: Console) -> list[Outcome]:
         ("vera", ONBOARDING, _list_onboarding),
     ):
         started = time.perf_counter()
-        with login(_manifest(layout, workflow), _sign(layout, user, workflow)) as agent:
+        layout.ledgers.mkdir(mode=0o700, exist_ok=True)
+        token = _sign(layout, user, workflow)
+        with login(_manifest(layout, workflow), token, ledger=layout.ledgers) as agent:
             took = (time.perf_counter() - started) * MILLISECONDS
             who = f"{workflow} for {user}"
             outcomes.append(
@@ -129,7 +132,7 @@ def _list_logins(layout: EnvironmentLayout) -> list[Trial]:
     def log_in(token: str) -> Callable[[], str]:
         def attempt() -> str:
             try:
-                with login(manifest, token):
+                with login(manifest, token, ledger=OFF):
                     return "logged in"
             except (LoginRefusedError, ExpiredError) as error:
                 raise RefusedError(str(error).rpartition("login of ")[2]) from error

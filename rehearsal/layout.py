@@ -176,6 +176,11 @@ class EnvironmentLayout(Layout):
         return self.folder / "project"
 
     @property
+    def ledgers(self) -> Path:
+        """Return the folder in which each workflow's agents keep their ledger."""
+        return self.folder / "ledgers"
+
+    @property
     def manifests(self) -> Path:
         """Return the folder of the workflows' manifests, one JSON file each."""
         return self.folder / "manifests"

@@ -87,6 +87,7 @@ def operator_environment(layout: EnvironmentLayout, *, path: str) -> dict[str, s
         "NARROWGATE_REHEARSAL_DIR": str(layout.root),
         "NARROWGATE_ENVIRONMENT": layout.environment,
         "NARROWGATE_MANIFESTS": str(layout.manifests),
+        "NARROWGATE_LEDGER": f"{layout.ledgers}/",
         "NARROWGATE_BROKER_PASSFILE": str(postgres.password_file(layout, postgres.BROKER)),
         "PATH": _put_first(path, str(layout.bin), str(layout.venv / "bin")),
         "NO_PROXY": _bypass_proxy(os.environ.get("NO_PROXY", "")),

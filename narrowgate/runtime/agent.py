@@ -270,8 +270,9 @@ def login(
     `manifest` is the file that the deploy exported, or its content; without it NARROWGATE_MANIFEST names the file.
     `token` is the JWT of the company's identity provider that names the agent and the user it acts for, or a callable
     that returns one (asked again when a login's time is over); without it NARROWGATE_TOKEN_FILE names a file with it.
-    `ledger` is where its calls are recorded: a ledger, a file's path, or `off`; without it NARROWGATE_LEDGER says so,
-    and without that it is `narrowgate/<environment>/<workflow>.jsonl` in the user's state folder.
+    `ledger` is where its calls are recorded: a ledger, a file, a folder with one file for each workflow, or `off`;
+    without it NARROWGATE_LEDGER says so, and without that it is `narrowgate/<environment>/<workflow>.jsonl` in the
+    user's state folder.
 
     Raises:
         ManifestError: there is no manifest, or this library cannot read it.

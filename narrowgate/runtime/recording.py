@@ -40,15 +40,15 @@ LedgerChoice = Ledger | Path | str | None
 def open_recorder(choice: LedgerChoice, manifest: Manifest, login: Login) -> Recorder | None:
     """Return what records this login's calls; None where the ledger is off, or cannot be kept.
 
-    `choice` is a ledger, a file's path or `off`; without one NARROWGATE_LEDGER says it, and without that a manifest
-    that tells where checkpoints go has the file below the user's state folder.
+    `choice` is a ledger, a file's or folder's path or `off`; without one NARROWGATE_LEDGER says it, and without that a
+    manifest that tells where checkpoints go has the file below the user's state folder.
     """
     if isinstance(choice, Ledger):
         return Recorder(choice, manifest, _look_up(login))
     named = choice or os.environ.get(LEDGER_VARIABLE) or None
     if str(named) == OFF or (named is None and manifest.ledger is None):
         return None
-    path = Path(named) if named else _state_file(manifest)
+    path = find_file(named, manifest)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -63,7 +63,11 @@ def open_recorder(choice: LedgerChoice, manifest: Manifest, login: Login) -> Rec
     return Recorder(ledger, manifest, token)
 
 
-def _state_file(manifest: Manifest) -> Path:
+def find_file(named: Path | str | None, manifest: Manifest) -> Path:
+    """Return the ledger's file: `named`, the workflow's in the folder `named`, or its place in the state folder."""
+    if named:
+        is_folder = str(named).endswith("/") or Path(named).is_dir()
+        return Path(named) / f"{manifest.workflow}.jsonl" if is_folder else Path(named)
     base = os.environ.get("XDG_STATE_HOME")
     folder = Path(base) if base else Path(os.environ.get("HOME") or Path.home()) / ".local" / "state"
     return folder / "narrowgate" / manifest.environment / f"{manifest.workflow}.jsonl"

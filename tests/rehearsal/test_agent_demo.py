@@ -23,6 +23,8 @@ def test_the_demo_sees_what_is_declared(rehearsal: LiveRehearsal) -> None:
     tried = " ".join(outcome.what for outcome in refused)
     for kind in ("amer", "customer_email", "Vault: credentials", "high impact", "in no group", "expired", "documents"):
         assert kind in tried
+    files = sorted(path.name for path in rehearsal.layout.ledgers.glob("*.jsonl"))
+    assert files == [f"{name}.jsonl" for name in (demo.SUMMARIZATION, demo.DRAFTING, demo.ONBOARDING)]
 
 
 def test_the_demo_fails_where_the_server_decides_otherwise(

@@ -337,6 +337,18 @@ def test_checkpoints_come_by_themselves_and_at_the_end(tmp_path: Path) -> None:
     assert (verdict.signed, verdict.anchored) == (True, True)
 
 
+def test_another_workflows_ledger_gets_no_checkpoint(tmp_path: Path) -> None:
+    path, witness = tmp_path / "ledger.jsonl", LocalWitness("others")
+    with Ledger(path, ORIGIN) as ledger:
+        ledger.record(CALL)
+    with Ledger(path, Origin("dev", "others"), witness=witness) as ledger:
+        ledger.record(CALL)
+        with pytest.raises(CheckpointError, match="that of triage"):
+            ledger.checkpoint()
+    assert not witness.kept
+    assert len(read(path)) == 3
+
+
 def test_what_fails_in_the_background_is_told(tmp_path: Path) -> None:
     told: list[tuple[str, str]] = []
     witness = LocalWitness()

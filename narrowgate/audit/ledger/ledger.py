@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from narrowgate.audit.ledger.checkpoints import Anchor, Checkpoint, Witness, name_anchor
 from narrowgate.audit.ledger.errors import CheckpointError, LedgerReplacedError, LedgerUnwritableError, RecordError
-from narrowgate.audit.ledger.file import LedgerFile
+from narrowgate.audit.ledger.file import LINE_LIMIT, LedgerFile
 from narrowgate.audit.ledger.records import OWN_KINDS, Entry, Origin, format_time, serialize_entry, serialize_own
 from narrowgate.audit.ledger.redaction import Redaction
 from narrowgate.errors import NarrowgateError
@@ -61,7 +61,7 @@ class Ledger:
         self._file = LedgerFile(self.path, self._own_record)
         self._checkpoint_lock = threading.Lock()
         self._covered = 0
-        self._ledger_id = ""
+        self._opening: tuple[str, str] | None = None
         self._lost = 0
         self._unsynced = threading.Event()
         self._stop = threading.Event()
@@ -150,8 +150,14 @@ class Ledger:
             if seq <= self._covered:
                 return None
             self._file.sync()
+            ledger_id, workflow = self._read_opening()
+            if workflow != self.origin.workflow:
+                raise CheckpointError(
+                    f"The ledger {self.path} is that of {workflow or 'no workflow'}, not of {self.origin.workflow}.",
+                    hint="Give each workflow a file of its own: let NARROWGATE_LEDGER name a folder.",
+                )
             point = Checkpoint(
-                ledger=self.read_id(),
+                ledger=ledger_id,
                 seq=seq,
                 head=head,
                 size=size,
@@ -174,15 +180,20 @@ class Ledger:
 
     def read_id(self) -> str:
         """Return the ledger's id: a random one that its first record tells."""
-        if not self._ledger_id:
+        return self._read_opening()[0]
+
+    def _read_opening(self) -> tuple[str, str]:
+        """Return the ledger's id and workflow, as its first record tells them."""
+        if self._opening is None:
             self._file.head()
             with self.path.open("rb") as file:
-                first = file.readline(64 * 1024)
+                first = file.readline(LINE_LIMIT)
             try:
-                self._ledger_id = str(json.loads(first)["details"]["ledger"])
+                record = json.loads(first)
+                self._opening = str(record["details"]["ledger"]), str(record.get("workflow", ""))
             except (ValueError, KeyError, TypeError):
                 raise LedgerReplacedError(f"The ledger {self.path} does not begin as a ledger does.") from None
-        return self._ledger_id
+        return self._opening
 
     def close(self) -> None:
         """Put all on the disk, make the last checkpoint, close the file; what fails is told to `warn`."""
@@ -200,8 +211,8 @@ class Ledger:
 
     def _own_record(self, kind: str, details: dict[str, Any]) -> bytes:
         if kind == "opened":
-            self._ledger_id = str(uuid.uuid4())
-            details = {"ledger": self._ledger_id, "host": socket.gethostname(), "path": os.path.realpath(self.path)}
+            self._opening = str(uuid.uuid4()), self.origin.workflow
+            details = {"ledger": self._opening[0], "host": socket.gethostname(), "path": os.path.realpath(self.path)}
         return serialize_own(kind, details, self.origin)
 
     def _tell_lost(self) -> None:
