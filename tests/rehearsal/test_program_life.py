@@ -171,6 +171,32 @@ def test_removing_a_workflow_takes_away_all_that_it_had(
     assert remaining == set(roles) - set(own_roles)
 
 
+def test_renaming_a_workflow_touches_nothing_of_the_others(
+    rehearsal: LiveRehearsal, declaration: Callable[[str], Path]
+) -> None:
+    """Another name is another agent identity: all of the old one goes, all of the new one is made, and that is all."""
+    old, new = "ticket-drafting", "ticket-sorting"
+    others = {r["urn"]: r["id"] for r in export(rehearsal) if r.get("id") and f"::{old}" not in r["urn"]}
+    own = {r["urn"].rsplit("::", 1)[-1] for r in export(rehearsal) if f"::{old}" in r["urn"]}
+    assert len(others) > 10
+    file = declaration(f"workflows/{old}.yaml")
+    text = file.read_text(encoding="utf-8").replace(f"workflow: {old}", f"workflow: {new}")
+    renamed, lock = file.with_name(f"{new}.yaml"), declaration("locks/dev.yaml")
+    file.unlink()
+    renamed.write_text(text, encoding="utf-8")
+    lock.write_text(lock.read_text(encoding="utf-8").replace(f"  {old}:", f"  {new}:"), encoding="utf-8")
+    try:
+        steps = plan_steps(rehearsal)
+        assert {name for name, op in steps.items() if op == "delete"} == own
+        assert {name for name, op in steps.items() if op == "create"} == {name.replace(old, new) for name in own}
+        assert {name for name, op in steps.items() if op not in ("create", "delete")} <= {"narrowgate-dev"}
+        pulumi(rehearsal, "up", "--yes", "--skip-preview")
+        after = {r["urn"]: r["id"] for r in export(rehearsal) if r.get("id") and f"::{new}" not in r["urn"]}
+        assert after == others
+    finally:
+        renamed.unlink()
+
+
 def list_leases(vault: Any, prefix: str) -> list[str]:  # noqa: ANN401 - hvac has no types
     try:
         keys: list[str] = vault.sys.list_leases(f"{prefix}/")["data"]["keys"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import hvac
 import requests
+import stamina
 
 from rehearsal.doubles.resource import DoubleError
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from rehearsal.doubles.wire import Values
 
 REQUEST_SECONDS: Final = 60
+UPGRADE_SECONDS: Final = 20
+UPGRADING: Final = "Upgrading from non-versioned to versioned data"
+
+
+def is_upgrading(error: Exception) -> bool:
+    """Tell whether a new KV mount is not ready yet: the server says to come again, which the real provider does too."""
+    return isinstance(error, hvac.exceptions.InvalidRequest) and str(error).startswith(UPGRADING)
 
 
 class Vault:
@@ -39,9 +47,13 @@ class Vault:
 
     def write(self, path: str, data: Mapping[str, Any]) -> Values:
         """Write `data` to `path` and return the `data` of the answer, if any."""
-        answer = self._client.write_data(path, data=dict(data))
+        answer = self._write(path, data)
         # Some writes are answered with nothing, which hvac gives back as the bare response.
         return dict(answer.get("data") or {}) if isinstance(answer, dict) else {}
+
+    @stamina.retry(on=is_upgrading, attempts=20, timeout=UPGRADE_SECONDS, wait_max=1.0)
+    def _write(self, path: str, data: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what hvac gives back
+        return self._client.write_data(path, data=dict(data))
 
     def delete(self, path: str) -> None:
         """Delete `path`; nothing there is fine."""
