@@ -6,8 +6,6 @@ module must not talk to any system.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,10 +16,8 @@ from typing import Any, Final
 from narrowgate.approvals.canonical import canonical_json, digest_text
 from narrowgate.approvals.errors import CaseAlteredError, DraftError
 from narrowgate.approvals.settings import FactorRule
+from narrowgate.runtime.proposals import MAX_INPUTS_BYTES, MAX_RATIONALE, VERSION
 
-VERSION: Final = 1
-MAX_INPUTS_BYTES: Final = 65_536
-MAX_RATIONALE: Final = 4_000
 MAX_REASON: Final = 2_000
 
 
@@ -53,12 +49,6 @@ class Verdict(StrEnum):
 def now() -> datetime:
     """Return the time, in UTC, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
-
-
-def make_request_id(workflow: str, entity: str, draft: str) -> str:
-    """Return the id of what becomes of one draft: `<workflow>.<20 characters>`, a pure function of its path."""
-    digest = hashlib.sha256(f"{workflow}\0{entity}\0{draft}".encode()).digest()
-    return f"{workflow}.{base64.b32encode(digest).decode().lower()[:20]}"
 
 
 @dataclass(frozen=True, slots=True)

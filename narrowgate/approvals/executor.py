@@ -25,7 +25,6 @@ from narrowgate.approvals.case import (
     Hold,
     Outcome,
     State,
-    make_request_id,
     now,
     parse_case,
     parse_draft,
@@ -44,6 +43,7 @@ from narrowgate.approvals.handlers import Credentials, Plan, find_handler
 from narrowgate.approvals.people import read_person
 from narrowgate.approvals.store import Store
 from narrowgate.approvals.vault import Entry, Vault
+from narrowgate.runtime.proposals import make_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,6 +137,7 @@ class Executor:
         """Make a case of a draft that has none; refuse, for the record, one that cannot be one."""
         request = make_request_id(workflow, entity, draft)
         if self._is_known(request):
+            self._answer(request, entity)  # a crash may have come between the outcome and the answer
             self._known.add((workflow, entity, draft))
             return False
         entry = self.store.read_draft(workflow, entity, draft)
@@ -147,6 +148,7 @@ class Executor:
             case = self._make_case(action, parsed, (entity, draft), entry)
         except DraftError as error:
             self._record(request, Outcome(State.REFUSED, str(error), digest_value(dict(entry.data)), self.name, _at()))
+            self._answer(request, entity)
             self._known.add((workflow, entity, draft))
             return True
         self._hold(action, case)
@@ -268,9 +270,16 @@ class Executor:
         logger.info("request.ended", request=request, state=outcome.state.value, words=outcome.words, recorded=ours)
 
     def _close(self, request: str, held: Any) -> None:  # noqa: ANN401 - a held entry's data
-        """End the request's own login, and so its credentials; then forget its tokens."""
+        """End the request's own login, and so its credentials; answer the agent; then forget its tokens."""
         self.vault.revoke_self(str(held["login"]))
+        self._answer(request, parse_case(str(held["case"]), str(held["digest"])).requester.entity)
         self.store.destroy_held(request, self.tool)
+
+    def _answer(self, request: str, entity: str) -> None:
+        """Tell the agent how its request ended, where it has ended."""
+        outcome = self.store.read_outcome(request)
+        if outcome is not None:
+            self.store.create_answer(request, entity, outcome)
 
     def _guard(self, step: Callable[..., bool], *arguments: Any) -> bool:  # noqa: ANN401 - the step's own
         """Run one request's step; whatever is wrong with it is logged, but that Vault is down ends the round."""

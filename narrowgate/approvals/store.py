@@ -5,6 +5,7 @@
     <decisions>/data/<workflow>/<key>/<entity>        each approver's, create only
     <decisions>/data/_stops/<entity>                  an approver's emergency stop, create only
     <records>/data/<workflow>/<key>/claim, …/outcome  the executor's, create only
+    <records>/data/_answers/<workflow>/<entity>/<key> the executor's, create only; what the agent that drafted it reads
     <held>/data/<workflow>/<tool>/<key>               the executors' alone: the held request's tokens, while it is open
 
 `key` is the second part of a request id. A request is open while its held entry stands.
@@ -16,7 +17,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.approvals.case import (
-    VERSION,
     Case,
     Decision,
     Hold,
@@ -27,6 +27,7 @@ from narrowgate.approvals.case import (
 )
 from narrowgate.approvals.errors import CaseAlteredError, NotFoundError
 from narrowgate.approvals.settings import split_request_id
+from narrowgate.runtime.proposals import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from narrowgate.approvals.vault import Entry, Vault
 
 STOPS: Final = "_stops"
+ANSWERS: Final = "_answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,18 @@ class Store:
         """Return how a request ended, or None."""
         entry = self.vault.read_entry(self.gate.mounts.records, f"{_path(request)}/outcome")
         return None if entry is None else parse_outcome(entry.data)
+
+    def create_answer(self, request: str, entity: str, outcome: Outcome) -> bool:
+        """Write for the agent how its request ended; return whether this very answer stands there."""
+        workflow, key = split_request_id(request)
+        data = {
+            "version": VERSION,
+            "state": outcome.state.value,
+            "words": outcome.words,
+            "at": outcome.at,
+            "result": outcome.result,
+        }
+        return self.vault.create_entry(self.gate.mounts.records, f"{ANSWERS}/{workflow}/{entity}/{key}", data)
 
     # -- what only executors read
 

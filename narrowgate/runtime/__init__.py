@@ -18,12 +18,14 @@ from narrowgate.runtime.errors import (
     LoginRefusedError,
     ManifestError,
     NotDeclaredError,
+    ProposalError,
     RevokedError,
     ToolUnavailableError,
     VaultSealedError,
     VaultUnavailableError,
 )
 from narrowgate.runtime.manifest import Manifest, read_manifest
+from narrowgate.runtime.proposals import Proposal
 from narrowgate.runtime.session import token_in_file
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "Manifest",
     "ManifestError",
     "NotDeclaredError",
+    "Proposal",
+    "ProposalError",
     "RevokedError",
     "Secret",
     "ToolUnavailableError",

@@ -22,7 +22,7 @@ from narrowgate.runtime.credential import (
     make_secret,
     read_lifetime,
 )
-from narrowgate.runtime.errors import GatedActionError, NotDeclaredError, ToolUnavailableError
+from narrowgate.runtime.errors import GatedActionError, NotDeclaredError, ProposalError, ToolUnavailableError
 from narrowgate.runtime.holding import Holder, Issue, SingleFlight
 from narrowgate.runtime.log import keep_standard_output_free
 from narrowgate.runtime.manifest import Manifest, ManifestTool, read_manifest
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
 
     from narrowgate.runtime.aws import VaultCredentials
+    from narrowgate.runtime.proposals import Proposal
 
 # What a tool's credential becomes in the agent's hands.
 MAKERS: Final[Mapping[str, Callable[[ManifestTool, Credential], Any]]] = {
@@ -171,6 +172,40 @@ class Agent:
         """
         held: Certificate = self._holder(self._find(tool, action, backend="pki")).get(self._login.check())
         return held
+
+    def propose(self, action: str, *, inputs: Mapping[str, Any], rationale: str, key: str | None = None) -> str:
+        """Propose a gated action, `<tool>.<action>`, to the people who approve it, and return the request's id.
+
+        `inputs` are JSON that fits the action's schema, `rationale` says why in a few words. With a `key` of your own
+        the same proposal may be sent again, after an error or a restart, and is still one request.
+
+        Raises:
+            ProposalError: it cannot become a case: the inputs, the rationale, or the action is not gated.
+            NotDeclaredError: the workflow does not declare the tool or action.
+            ExpiredError, RevokedError: the login is over, or somebody ended it.
+            AccessRefusedError, VaultSealedError, VaultUnavailableError: as Vault says.
+
+        """
+        from narrowgate.runtime import proposals
+
+        tool, _, name = action.partition(".")
+        declared = self.manifest.tools.get(tool)
+        known = None if declared is None else declared.actions.get(name)
+        if known is None:
+            raise NotDeclaredError(f"The workflow {self.manifest.workflow} declares no action {action!r}.")
+        if not known.gated:
+            raise ProposalError(f"{action} needs no approval.", hint="Do it with the tool's own credentials.")
+        draft = {"version": proposals.VERSION, "action": action, "inputs": dict(inputs), "rationale": rationale}
+        return proposals.propose(self._login, self.manifest, known, draft, key)
+
+    def proposal(self, request: str) -> Proposal:
+        """Return what became of a request that this workflow proposed for this user.
+
+        Raises ProposalError for what is no request id, and else as `propose` does.
+        """
+        from narrowgate.runtime import proposals
+
+        return proposals.read_proposal(self._login, self.manifest, request)
 
     def peek(self, tool: str) -> Any | None:  # noqa: ANN401 - what `bearer`, `secret` or `certificate` would return
         """Return what is held for `tool` and need not be renewed yet, or None; never waits, never asks Vault."""

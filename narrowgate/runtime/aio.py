@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from narrowgate.runtime.credential import Bearer, Certificate, Credential, Secret
     from narrowgate.runtime.manifest import Manifest
+    from narrowgate.runtime.proposals import Proposal
     from narrowgate.runtime.session import TokenSource
 
 T = TypeVar("T")
@@ -83,6 +84,14 @@ class AsyncAgent:
     async def credential(self, tool: str, *, action: str | None = None) -> Credential:
         """Return a new credential of `tool` as Vault issues it. See `Agent.credential`."""
         return await _run(partial(self._inner.credential, tool, action=action))
+
+    async def propose(self, action: str, *, inputs: Mapping[str, Any], rationale: str, key: str | None = None) -> str:
+        """Propose a gated action and return the request's id. See `Agent.propose`."""
+        return await _run(partial(self._inner.propose, action, inputs=inputs, rationale=rationale, key=key))
+
+    async def proposal(self, request: str) -> Proposal:
+        """Return what became of a request. See `Agent.proposal`."""
+        return await _run(partial(self._inner.proposal, request))
 
     async def _ask(self, ask: Callable[..., T], tool: str, action: str | None) -> T:
         """Ask at once where nothing has to be waited for, which costs no thread."""

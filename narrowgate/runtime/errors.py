@@ -42,6 +42,13 @@ class GatedActionError(AgentError):
     hint = "Propose it: write a draft; a person approves exactly that, and the executor carries it out."
 
 
+class ProposalError(AgentError):
+    """What is proposed cannot become a case: no rationale, inputs that do not fit the schema, or no gated action."""
+
+    code = "proposal-invalid"
+    hint = "The manifest holds the schema of the action's inputs."
+
+
 class LoginRefusedError(AgentError):
     """Vault refused the login: wrong agent, wrong audience, a user outside `requesters`, a bad signature."""
 
@@ -68,6 +75,10 @@ class AccessRefusedError(AgentError):
 
     code = "access-refused"
     hint = "The manifest may be out of date: take the current one from the stack's outputs."
+
+
+class AbsentError(AccessRefusedError):
+    """Nothing stands at a path that this agent may read."""
 
 
 class VaultSealedError(AgentError):

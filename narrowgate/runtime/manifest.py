@@ -24,13 +24,17 @@ MANIFEST_VARIABLE = "NARROWGATE_MANIFEST"
 
 @dataclass(frozen=True, slots=True)
 class ManifestAction:
-    """One action of a tool; the credentials of a `gated` one are never an agent's."""
+    """One action of a tool; the credentials of a `gated` one are never an agent's.
+
+    `inputs` is the JSON Schema of what an agent gives when it proposes the action.
+    """
 
     name: str
     access: str
     impact: str
     gated: bool
     grants: tuple[str, ...] = ()
+    inputs: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class ManifestTool:
 class Manifest:
     """What one workflow's agent knows: Vault, its own auth mount and role, its tools.
 
-    `identity` is the kind of its login, and `login` what else that kind needs.
+    `identity` is the kind of its login, and `login` what else that kind needs. `proposals` are the places of `drafts`
+    and `answers` in Vault, empty where the environment has no gate.
     """
 
     workflow: str
@@ -83,6 +88,7 @@ class Manifest:
     ledger: ManifestLedger | None = None
     identity: str = "jwt"
     login: Mapping[str, Any] = field(default_factory=dict)
+    proposals: Mapping[str, Any] = field(default_factory=dict)
 
     def login_text(self, name: str) -> str:
         """Return a part of `login` that must be there; raise ManifestError where it is not."""
@@ -153,6 +159,7 @@ def _parse(document: Mapping[str, Any]) -> Manifest:
         login=MappingProxyType(dict(login)),
         tools=MappingProxyType({name: _parse_tool(name, tool) for name, tool in document["tools"].items()}),
         ledger=ManifestLedger(str(ledger["sign"]), str(ledger["anchors"])) if ledger else None,
+        proposals=MappingProxyType(dict(document.get("proposals") or {})),
     )
 
 
@@ -164,6 +171,7 @@ def _parse_tool(name: str, tool: Mapping[str, Any]) -> ManifestTool:
             str(known["impact"]),
             gated=bool(known["gated"]),
             grants=tuple(str(grant) for grant in known.get("grants") or ()),
+            inputs=known.get("inputs"),
         )
         for action, known in tool["actions"].items()
     }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from narrowgate.runtime import clock
 from narrowgate.runtime.errors import (
+    AbsentError,
     AccessRefusedError,
     AgentError,
     ExpiredError,
@@ -58,6 +59,8 @@ class Login:
         self._renewable = False
         self._superseded: list[tuple[str, float]] = []
         self._closed = False
+        self.entity = ""
+        """Vault's name for this workflow and user together, empty before login."""
 
     def __repr__(self) -> str:
         """Name the workflow only."""
@@ -81,6 +84,7 @@ class Login:
             if before and self._deadline:
                 self._superseded.append((before, self._deadline))
             self._connection.token = str(auth["client_token"])
+            self.entity = str(auth.get("entity_id") or "")
             self._generation += 1
             self._note(auth, asked_at)
             if not self._closed:
@@ -129,10 +133,19 @@ class Login:
         generation = self._generation
         return self._ask(path, body), generation
 
+    def find(self, path: str) -> Mapping[str, Any] | None:
+        """Return Vault's answer to a read of `path`, or None where nothing stands there. Raises as `fetch` does."""
+        try:
+            return self.fetch(path)[0]
+        except AbsentError:
+            return None
+
     def _ask(self, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Ask Vault; OpenBao says the same of a dead token as of a refused path, so ask about the token."""
         try:
             return self._connection.read(path) if body is None else self._connection.write(path, body)
+        except AbsentError:
+            raise
         except AccessRefusedError:
             try:
                 self._connection.read("auth/token/lookup-self")

@@ -18,6 +18,7 @@ import requests
 import stamina
 
 from narrowgate.runtime.errors import (
+    AbsentError,
     AccessRefusedError,
     AgentError,
     RevokedError,
@@ -218,6 +219,8 @@ def _judge(
     words = " ".join(redact("; ".join(map(str, _json(response).get("errors") or ())), secrets).split())
     if status in PASSING:
         raise _RetryableError(VaultUnavailableError(f"Vault at {address} puts {path} off: {words or f'HTTP {status}'}"))
+    if status == requests.codes.not_found:
+        raise AbsentError(f"Vault has nothing at {path}.")
     if status < SERVER_ERRORS:
         raise refuse(words or f"HTTP {status}")
     if status == requests.codes.service_unavailable and "sealed" in words.lower():

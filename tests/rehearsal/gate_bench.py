@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from narrowgate.approvals import Gate, log_in_approver, read_gate
-from narrowgate.approvals.case import make_request_id
 from narrowgate.approvals.executor import Executor
 from narrowgate.approvals.vault import Vault
 from narrowgate.compile.postgres import build_creation_statements, build_revocation_statements
+from narrowgate.runtime.proposals import make_request_id
 from rehearsal import bao, idp, postgres
 
 if TYPE_CHECKING:
@@ -102,8 +102,29 @@ class GateBench:
     def agent(self, user: str = "vera") -> tuple[Vault, str]:
         """Log in as the workflow's agent acting for `user`; return the connection and the entity."""
         vault = self.connect()
-        auth = vault.log_in(f"agents/{WORKFLOW}", "agent", self.sign(user, WORKFLOW, "procurement", workflow=WORKFLOW))
+        auth = vault.log_in(f"agents/{WORKFLOW}", "agent", self.agent_token(user))
         return vault, str(auth["entity_id"])
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the workflow's manifest, as far as proposals go."""
+        gated = {"access": "write", "impact": "high", "gated": True, "inputs": INPUTS}
+        plain = {"access": "read", "impact": "low", "gated": False}
+        return {
+            "version": 1,
+            "workflow": WORKFLOW,
+            "environment": "dev",
+            "vault": self.document["vault"],
+            "login": {"mount": f"agents/{WORKFLOW}", "role": "agent", "audience": f"narrowgate:dev:{WORKFLOW}"},
+            "tools": {"vendors": {"backend": "postgres", "actions": {"read": plain, **dict.fromkeys(ACTIONS, gated)}}},
+            "proposals": {
+                "drafts": f"{MOUNTS['drafts']}/data/{WORKFLOW}",
+                "answers": f"{MOUNTS['records']}/data/_answers/{WORKFLOW}",
+            },
+        }
+
+    def agent_token(self, user: str = "vera") -> str:
+        """Return what the identity provider gives the workflow's agent acting for `user`."""
+        return self.sign(user, WORKFLOW, "procurement", workflow=WORKFLOW)
 
     def draft(self, name: str, action: str = "create", user: str = "vera", **changed: object) -> str:
         """Have the agent draft a vendor, and return the request id."""
@@ -338,6 +359,8 @@ def policies() -> dict[str, str]:
 
 AGENT = """
 path "narrowgate-drafts/data/vendor-onboarding/{{identity.entity.id}}/+" { capabilities = ["create"] }
+path "narrowgate-records/data/_answers/vendor-onboarding/{{identity.entity.id}}/+" { capabilities = ["read"] }
+path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/revoke-self" { capabilities = ["update"] }
 """
 APPROVER = """
@@ -370,6 +393,7 @@ path "narrowgate-decisions/data/_stops/+" { capabilities = ["read"] }
 path "narrowgate-decisions/metadata/_stops" { capabilities = ["list"] }
 path "narrowgate-records/data/vendor-onboarding/+/claim" { capabilities = ["create", "read"] }
 path "narrowgate-records/data/vendor-onboarding/+/outcome" { capabilities = ["create", "read"] }
+path "narrowgate-records/data/_answers/vendor-onboarding/+/+" { capabilities = ["create", "read"] }
 path "narrowgate-held/data/vendor-onboarding/vendors/+" { capabilities = ["create", "read"] }
 path "narrowgate-held/metadata/vendor-onboarding/vendors" { capabilities = ["list"] }
 path "narrowgate-held/metadata/vendor-onboarding/vendors/+" { capabilities = ["delete"] }

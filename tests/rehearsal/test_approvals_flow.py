@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 def test_a_draft_is_approved_and_executed_once(bench: GateBench) -> None:
-    request = bench.draft("Aurora Papers Oy")
     executor = bench.executor()
+    while executor.work():  # what other tests left open
+        pass
+    request = bench.draft("Aurora Papers Oy")
     assert executor.work() == 1
     with bench.approver("ann") as ann:
         (view,) = [view for view in ann.list_cases() if view.case.request == request]
