@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TIMEOUT_SECONDS = 15
+ID_LENGTH = 36  # a ledger's id, as `name_anchor` puts it first
 
 
 class AuditorError(LedgerError):
@@ -86,13 +87,17 @@ class VaultReader:
         """Return every workflow that has an anchor."""
         return sorted(name.strip("/") for name in self.list_names(f"{ANCHOR_MOUNT}/metadata"))
 
-    def read_anchors(self, *workflows: str) -> Anchors:
-        """Return the anchors of `workflows`, by default of all."""
+    def read_anchors(self, *workflows: str, ledger: str | None = None) -> Anchors:
+        """Return the anchors of `workflows`, by default of all; with `ledger`, the last ones only of other ledgers."""
         found = Anchors()
         for workflow in workflows or self.list_workflows():
-            for entity in self.list_names(f"{ANCHOR_MOUNT}/metadata/{workflow}"):
-                for name in self.list_names(f"{ANCHOR_MOUNT}/metadata/{workflow}/{entity.strip('/')}"):
-                    self._take(f"{ANCHOR_MOUNT}/data/{workflow}/{entity.strip('/')}/{name}", found)
+            names = {
+                f"{ANCHOR_MOUNT}/data/{workflow}/{entity.strip('/')}/{name}": name
+                for entity in self.list_names(f"{ANCHOR_MOUNT}/metadata/{workflow}")
+                for name in self.list_names(f"{ANCHOR_MOUNT}/metadata/{workflow}/{entity.strip('/')}")
+            }
+            for place in names if ledger is None else _choose(names, ledger):
+                self._take(place, found)
         return found
 
     def _take(self, place: str, found: Anchors) -> None:
@@ -108,11 +113,27 @@ class VaultReader:
             found.problems.append(f"the anchor {place} is none: {error}")
 
     def read_keys(self, workflows: Iterable[str]) -> PublicKeys:
-        """Return the public keys of `workflows`' ledgers."""
+        """Return what checks the signatures of `workflows`' ledgers."""
+        return PublicKeys(self.read_raw_keys(workflows))
+
+    def read_raw_keys(self, workflows: Iterable[str]) -> dict[str, dict[int, bytes]]:
+        """Return the public keys of `workflows`' ledgers, by the key's name and version."""
         keys: dict[str, dict[int, bytes]] = {}
         for workflow in workflows:
             versions = (self.read(f"{SIGNING_MOUNT}/keys/{workflow}") or {}).get("keys") or {}
             keys[f"{SIGNING_MOUNT}/{workflow}"] = {
                 int(version): base64.b64decode(known["public_key"]) for version, known in versions.items()
             }
-        return PublicKeys(keys)
+        return keys
+
+
+def _choose(names: dict[str, str], ledger: str) -> list[str]:
+    """Return the places of all anchors of `ledger`, and of the last one of every other; names begin with the id."""
+    chosen, last = [], {}
+    for place, name in sorted(names.items(), key=lambda item: item[1]):
+        owner = name[:ID_LENGTH]
+        if owner == ledger:
+            chosen.append(place)
+        else:
+            last[owner] = place
+    return [*chosen, *last.values()]

@@ -44,13 +44,21 @@ def find_manifest(manifest: Path | None, workflow: str | None) -> Manifest:
 
 @contextmanager
 def log_in(
-    manifest: Path | None, workflow: str | None, token_file: Path | None, *, leave: bool = False
+    manifest: Path | None,
+    workflow: str | None,
+    token_file: Path | None,
+    *,
+    leave: bool = False,
+    ledger: Path | None = None,
 ) -> Iterator[Agent]:
-    """Log in as the agent of `workflow`; with `leave`, what it fetched lives on after the block."""
+    """Log in as the agent of `workflow`; with `leave`, what it fetched lives on after the block.
+
+    `ledger` is where it is recorded, by default what NARROWGATE_LEDGER says.
+    """
     from narrowgate.runtime import login, token_in_file
 
     source = None if token_file is None else token_in_file(token_file)
-    with login(find_manifest(manifest, workflow), source) as agent:
+    with login(find_manifest(manifest, workflow), source, ledger=ledger) as agent:
         yield agent
         if leave:
             agent.close(revoke=False)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import psycopg
     from botocore.credentials import ReadOnlyCredentials
 
+    from narrowgate.audit.ledger import Ledger
     from narrowgate.runtime.aws import VaultCredentials
     from narrowgate.runtime.proposals import Proposal
 
@@ -64,10 +65,17 @@ class Agent:
         self._aws: dict[str, VaultCredentials] = {}
         self._connections: weakref.WeakSet[psycopg.Connection] = weakref.WeakSet()
         self._recorder: Recorder | None = None
+        # tools whose credentials leave this process: nobody records what is done by them
+        self._exported: set[str] = set()
 
     def __repr__(self) -> str:
         """Name the workflow and its environment only."""
         return f"<Agent {self.manifest.workflow} in {self.manifest.environment}>"
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Return where this agent's calls are recorded, for entries and checkpoints of its own; None where nowhere."""
+        return self._recorder.ledger if self._recorder is not None else None
 
     def aws(self, tool: str, *, action: str | None = None) -> boto3.Session:
         """Return a boto3 session that can do what `tool` allows this workflow; it refreshes its credentials itself.
@@ -94,6 +102,7 @@ class Agent:
         """
         declared = self._find(tool, None, backend="aws")
         self._login.check()
+        self._exported.add(tool)
         source: VaultCredentials = self._flights.setdefault(tool, SingleFlight()).run(lambda: self._open_aws(tool))
         exported = source.export()
         if self._recorder is not None:
@@ -140,6 +149,7 @@ class Agent:
 
         Raises as `credential` does.
         """
+        self._exported.add(tool)
         declared, held = self._database_login(tool, action=action, rejected=rejected)
         if self._recorder is not None:
             self._recorder.note_export(declared, held.text("username"))
@@ -269,7 +279,8 @@ class Agent:
         lease_id = str(answer.get("lease_id") or "")
         credential = Credential(tool.name, lease_id, ttl_seconds, asked_at, data)
         if self._recorder is not None:
-            self._recorder.note_lease(tool, credential, recorded=recorded and tool.backend in RECORDED_BACKENDS)
+            seen = recorded and tool.backend in RECORDED_BACKENDS and tool.name not in self._exported
+            self._recorder.note_lease(tool, credential, recorded=seen)
         return Issue(credential, asked_at, ttl_seconds, generation)
 
     def _find(self, tool: str, action: str | None, *, backend: str | None = None) -> ManifestTool:

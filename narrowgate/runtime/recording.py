@@ -7,7 +7,6 @@ record cannot be written, it goes on; the loss is logged and told in the ledger.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.audit.ledger import Entry, Lease, Ledger, LedgerError, Origin
 from narrowgate.audit.ledger.operations import iam_action, match_iam, match_statement
+from narrowgate.audit.ledger.places import find_ledger_file, read_ledger_variable
 from narrowgate.runtime.errors import AgentError
 from narrowgate.runtime.log import logger
 from narrowgate.runtime.witness import VaultWitness
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from narrowgate.runtime.manifest import Manifest, ManifestTool
     from narrowgate.runtime.session import Login
 
-LEDGER_VARIABLE: Final = "NARROWGATE_LEDGER"
 OFF: Final = "off"
 MILLISECONDS: Final = 1000
 CONTEXT: Final = "narrowgate_call"
@@ -45,10 +44,10 @@ def open_recorder(choice: LedgerChoice, manifest: Manifest, login: Login) -> Rec
     """
     if isinstance(choice, Ledger):
         return Recorder(choice, manifest, _look_up(login))
-    named = choice or os.environ.get(LEDGER_VARIABLE) or None
+    named = choice or read_ledger_variable()
     if str(named) == OFF or (named is None and manifest.ledger is None):
         return None
-    path = find_file(named, manifest)
+    path = find_ledger_file(named, manifest.environment, manifest.workflow)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -61,16 +60,6 @@ def open_recorder(choice: LedgerChoice, manifest: Manifest, login: Login) -> Rec
     origin = Origin(manifest.environment, manifest.workflow)  # the first record says whose key must have signed
     ledger = Ledger(path, origin, witness=witness, warn=lambda event, code: logger.warning(event, code=code))
     return Recorder(ledger, manifest, token)
-
-
-def find_file(named: Path | str | None, manifest: Manifest) -> Path:
-    """Return the ledger's file: `named`, the workflow's in the folder `named`, or its place in the state folder."""
-    if named:
-        is_folder = str(named).endswith("/") or Path(named).is_dir()
-        return Path(named) / f"{manifest.workflow}.jsonl" if is_folder else Path(named)
-    base = os.environ.get("XDG_STATE_HOME")
-    folder = Path(base) if base else Path(os.environ.get("HOME") or Path.home()) / ".local" / "state"
-    return folder / "narrowgate" / manifest.environment / f"{manifest.workflow}.jsonl"
 
 
 def _look_up(login: Login) -> Mapping[str, Any]:
@@ -129,6 +118,8 @@ class Recorder:
             for key in (lease.access_key_id, lease.login):
                 if key:
                     self._leases[key] = lease
+                    if not recorded:
+                        self._exported.add(key)  # its own entry says so already
         self.write(
             Entry(
                 kind="lease",
@@ -142,7 +133,7 @@ class Recorder:
         return lease
 
     def note_export(self, tool: ManifestTool, key: str) -> None:
-        """Record, once for each lease, that its credential went to a client whose calls are not recorded here."""
+        """Record that a lease whose calls are recorded went to a client whose calls are not, too; once for each."""
         lease = self._leases.get(key, Lease())
         with self._lock:
             if key in self._exported:

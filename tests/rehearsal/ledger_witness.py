@@ -40,6 +40,9 @@ class LocalWitness:
         return [read_anchor(data, f"anchors/{name}") for name, data in self.kept.items()]
 
     @property
+    def raw_keys(self) -> dict[str, dict[int, bytes]]:
+        return {self.key: {1: self._private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)}}
+
+    @property
     def public_keys(self) -> PublicKeys:
-        raw = self._private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return PublicKeys({self.key: {1: raw}})
+        return PublicKeys(self.raw_keys)

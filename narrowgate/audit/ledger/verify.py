@@ -7,9 +7,7 @@ as such. This module must not write anything.
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -279,18 +277,3 @@ class _Reading:
 
     def _same_place(self, point: Checkpoint) -> bool:
         return point.path == self.verdict.path or (point.host, point.path) == (self.host, self.place)
-
-
-def read_anchor_lines(text: str) -> list[Anchor]:
-    """Return the anchors in a JSON Lines text, as `narrowgate ledger anchors` writes them; raise RecordError."""
-    anchors = []
-    for line in text.splitlines():
-        if not line.strip():
-            continue
-        data: Any = None
-        with contextlib.suppress(ValueError):
-            data = json.loads(line)
-        if not isinstance(data, Mapping):
-            raise RecordError("A line of the anchors is no JSON object.")
-        anchors.append(read_anchor(data, str(data.get("place", ""))))
-    return anchors

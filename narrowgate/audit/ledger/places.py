@@ -1,0 +1,27 @@
+"""Where a ledger's file is: what is named, what NARROWGATE_LEDGER names, or its place in the user's state folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+LEDGER_VARIABLE: Final = "NARROWGATE_LEDGER"
+
+
+def find_ledger_file(named: Path | str | None, environment: str, name: str) -> Path:
+    """Return the file of `name`'s ledger: `named`, the one in the folder `named`, or the one in the state folder.
+
+    A folder that is not there yet is told from a file by a slash at its end. NARROWGATE_LEDGER is not read here.
+    """
+    if named:
+        is_folder = str(named).endswith("/") or Path(named).is_dir()
+        return Path(named) / f"{name}.jsonl" if is_folder else Path(named)
+    base = os.environ.get("XDG_STATE_HOME")
+    folder = Path(base) if base else Path(os.environ.get("HOME") or Path.home()) / ".local" / "state"
+    return folder / "narrowgate" / environment / f"{name}.jsonl"
+
+
+def read_ledger_variable() -> str | None:
+    """Return what NARROWGATE_LEDGER says, or None."""
+    return os.environ.get(LEDGER_VARIABLE) or None

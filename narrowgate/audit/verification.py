@@ -1,0 +1,62 @@
+"""Verifies a ledger by its path: finds what vouches for it, and holds its files against that.
+
+Where nothing that vouches can be read, nothing is verified: then it is an error, not a verdict.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from narrowgate.audit.ledger.errors import LedgerError
+from narrowgate.audit.ledger.reading import LedgerUnreadableError, read_records
+from narrowgate.audit.ledger.verify import Verdict, verify_ledger
+from narrowgate.audit.vouching import Vouchers, gather_vouchers, read_vouchers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def verify_path(path: Path, *, anchors: Path | None = None, chain_only: bool = False) -> Verdict:
+    """Return what is wrong with the ledger at `path`.
+
+    `anchors` is a file that an auditor wrote; without it Vault is asked, and with `chain_only` nobody.
+
+    Raises:
+        LedgerUnreadableError: the file cannot be read.
+        VouchersUnreadableError, AuditorError: what vouches for it cannot be read.
+
+    """
+    vouchers = None if chain_only else _gather(path, anchors)
+    try:
+        with path.open("rb") as file:
+            if vouchers is None:
+                return verify_ledger(file, str(path))
+            verdict = verify_ledger(
+                file, str(path.resolve()), anchors=vouchers.anchors, check_signature=vouchers.public_keys
+            )
+    except OSError as error:
+        raise LedgerUnreadableError(f"The ledger {path} cannot be read: {error.strerror}.") from None
+    for problem in vouchers.problems:
+        verdict.report("anchor-harmed", 0, problem)
+    return verdict
+
+
+def _gather(path: Path, anchors: Path | None) -> Vouchers:
+    if anchors is not None:
+        return read_vouchers(anchors)
+    from narrowgate.audit.anchors import VaultReader, connect
+
+    return gather_vouchers(VaultReader(connect()), ledger=_read_id(path))
+
+
+def _read_id(path: Path) -> str | None:
+    """Return the ledger's id as its first record tells it, or None: then all anchors are wanted."""
+    try:
+        return str(next(read_records([path]))["details"]["ledger"])
+    except LedgerUnreadableError as error:
+        if not path.is_file():
+            raise
+        del error
+    except (LedgerError, StopIteration, KeyError, TypeError):
+        pass
+    return None
