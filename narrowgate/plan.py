@@ -219,6 +219,7 @@ class VaultBinding:
     audit: str | None = None
     ci_mount: str = "narrowgate-ci"
     adopt: tuple[str, ...] = ()
+    revocations_mount: str = "narrowgate-revocations"
 
 
 @dataclass(frozen=True, slots=True)

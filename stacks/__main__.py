@@ -15,6 +15,7 @@ from narrowgate.compile import compile_plan
 from narrowgate.compile.foundation import compile_foundation
 from narrowgate.declarations import load_environment, load_plan, load_shard
 from narrowgate.errors import NarrowgateError
+from narrowgate.operations import read_revocations
 
 STACKS = Path(__file__).resolve().parent
 
@@ -27,6 +28,6 @@ try:
         plan = load_plan(STACKS, environment)
         for warning in enforce_lock(plan, lock_file(STACKS, environment.name)):
             pulumi.log.warn(warning)
-        deploy_workflows(compile_plan(plan), shard)
+        deploy_workflows(compile_plan(plan), read_revocations(environment), shard)
 except NarrowgateError as error:
     raise stop(error) from None

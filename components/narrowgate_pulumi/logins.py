@@ -6,7 +6,7 @@ A mount without a role lets nobody in. This module must not decide whom a role l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import pulumi
 import pulumi_vault as vault
@@ -71,17 +71,40 @@ def open_mount(
     return OpenedMount(plain.accessor, [plain, settings])
 
 
+class LoginState(TypedDict, total=False):
+    """What an operator has done to a workflow's login, outside the stack."""
+
+    revoked: bool
+    """The workflow is revoked: everything stands but its login. Default False."""
+    generation: int
+    """How often it was revoked so far: after a restore, its login is made anew. Default 0."""
+
+
 def admit_agent(
-    name: str, documents: WorkflowDocuments, parent: pulumi.Resource, *, after: Sequence[pulumi.Resource]
+    name: str,
+    documents: WorkflowDocuments,
+    parent: pulumi.Resource,
+    *,
+    after: Sequence[pulumi.Resource],
+    state: LoginState | None = None,
 ) -> None:
-    """Make the one role of the workflow's auth mount: from now on its agent can log in."""
+    """Make the one role of the workflow's auth mount: from now on its agent can log in, unless it is revoked."""
     login, role = _find(name, documents.auth_mount.type), documents.auth_role
+    state = state or {}
+    if state.get("revoked", False):
+        return
     login.role(
         f"{name}-auth-role",
         backend=role.mount,
         **{login.role_name: role.name},
         **login.arguments(name, role.settings),
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=list(after),
+            # A revocation deletes the role behind the engine's back: the next generation makes it anew.
+            replacement_trigger=state.get("generation", 0) or None,
+            delete_before_replace=True,
+        ),
     )
 
 

@@ -43,6 +43,7 @@ class VaultFoundation:
         (self._adopt_pki if "pki" in adopted else self._make_pki)()
         (self._adopt_issuer if "issuer" in adopted else self._make_issuer)()
         (self._adopt_signing_key if "signing_key" in adopted else self._make_signing_key)()
+        self._make_revocations()
 
     def _opts(self, *after: pulumi.Resource) -> pulumi.ResourceOptions:
         # Paths are known before deploy, so no edge tells what comes first.
@@ -174,6 +175,16 @@ class VaultFoundation:
         found = vault.identity.OidcKey.get(f"{self._name}-signing-key", key, opts=self._opts())
         clients = found.allowed_client_ids.apply(lambda names: sorted(names or ()))
         expect(f"the signing key {key}", "allowed_client_ids", clients, ["*"])
+
+    def _make_revocations(self) -> None:
+        vault.Mount(
+            f"{self._name}-revocations",
+            path=self._documents.revocations_mount,
+            type="kv",
+            options={"version": "2"},
+            description="Which workflows an operator has revoked; deploys keep to it",
+            opts=self._opts(),
+        )
 
     def _adopt_mount(self, part: str, path: str, kind: str) -> vault.Mount:
         mount = vault.Mount.get(f"{self._name}-{part}", path, opts=self._opts())

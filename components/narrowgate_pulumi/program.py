@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pulumi
 import pulumi_aws as aws
@@ -23,9 +23,12 @@ from narrowgate_pulumi.passwords import look_up_password
 from narrowgate_pulumi.workflow import AgentWorkflow
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from narrowgate import plan
     from narrowgate.compile.documents import FoundationDocuments, PlanDocuments
     from narrowgate.declarations import Shard
+    from narrowgate_pulumi.logins import LoginState
 
 PASSWORD_FILE_VARIABLE = "NARROWGATE_BROKER_PASSFILE"  # noqa: S105 - the name of a variable
 
@@ -99,12 +102,38 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
     pulumi.export("connections", built.connections)
 
 
-def deploy_workflows(documents: PlanDocuments, shard: Shard = WHOLE) -> None:
-    """Build the workflows of one shard of an environment and export their manifests; the deployer runs it, daily."""
+class Revocation(Protocol):
+    """What an operator has revoked of one workflow, as `narrowgate.operations` keeps it on record."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether the whole workflow is revoked."""
+
+    @property
+    def generation(self) -> int:
+        """Return how often it was revoked so far."""
+
+
+def deploy_workflows(
+    documents: PlanDocuments, revocations: Mapping[str, Revocation] | None = None, shard: Shard = WHOLE
+) -> None:
+    """Build the workflows of one shard of an environment and export their manifests; the deployer runs it, daily.
+
+    A workflow that `revocations` (by name) holds as wholly revoked is built without its login.
+    """
+    known = revocations or {}
     opts = pulumi.ResourceOptions(providers=choose_providers(documents.environment))
     built = {
-        workflow.access.name: AgentWorkflow(workflow.access.name, {"documents": workflow}, opts=opts)
+        workflow.access.name: AgentWorkflow(
+            workflow.access.name, {"documents": workflow, **_login_state(known.get(workflow.access.name))}, opts=opts
+        )
         for workflow in documents.workflows
         if shard.holds(workflow.access.name)
     }
     pulumi.export("manifests", {name: workflow.manifest for name, workflow in built.items()})
+
+
+def _login_state(revocation: Revocation | None) -> LoginState:
+    if revocation is None:
+        return {}
+    return {"revoked": revocation.is_whole, "generation": revocation.generation}

@@ -5,13 +5,13 @@ It deploys the documents of `narrowgate.compile` as they are: it must not decide
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_vault as vault
 
 from narrowgate_pulumi.ledger import make_signing_key
-from narrowgate_pulumi.logins import admit_agent, open_mount
+from narrowgate_pulumi.logins import LoginState, admit_agent, open_mount
 from narrowgate_pulumi.texts import thaw
 from narrowgate_pulumi.tool import ToolAccess
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from narrowgate.compile.documents import WorkflowDocuments
 
 
-class AgentWorkflowArgs(TypedDict):
+class AgentWorkflowArgs(LoginState):
     """What `AgentWorkflow` takes."""
 
     documents: WorkflowDocuments
@@ -56,7 +56,7 @@ class AgentWorkflow(pulumi.ComponentResource):
             ToolAccess(f"{name}.{tool.access.tool}", {"documents": tool, "auth_accessor": mount.accessor}, opts=opts)
             for tool in waiting
         ]
-        admit_agent(name, documents, self, after=[*mount.resources, *tools])
+        admit_agent(name, documents, self, after=[*mount.resources, *tools], state=args)
         manifest = thaw(documents.manifest)
         self.manifest = pulumi.Output.from_input(manifest)
         self.register_outputs({"manifest": manifest})

@@ -183,11 +183,14 @@ def workflow_rules(environment: Environment) -> list[PathRule]:
         # Deleting metadata would delete the secret too.
         PathRule(f"{SIGNING_MOUNT}/keys/+", _WRITE, "a workflow's key for its ledger"),
         PathRule(f"{vault.kv_mount}/metadata/*", _WRITE, "whose a stored secret is and how old it may get"),
+        PathRule(f"{vault.revocations_mount}/config", ("read",), "whether revocations are on record at all"),
+        PathRule(f"{vault.revocations_mount}/data/+", ("read",), "what an operator has revoked"),
+        PathRule(f"{vault.revocations_mount}/metadata", ("list",), "which workflows have a record"),
     ]
 
 
 def _look_only(rule: PathRule) -> PathRule:
-    kept = tuple(capability for capability in rule.capabilities if capability in {"read", "sudo"})
+    kept = tuple(capability for capability in rule.capabilities if capability in {"list", "read", "sudo"})
     return PathRule(rule.path, kept, rule.reason)
 
 

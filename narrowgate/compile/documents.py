@@ -267,6 +267,7 @@ class FoundationDocuments:
     anchor_mount: str = "narrowgate-ledger"
     signing_mount: str = "narrowgate-transit"
     audit_response_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    revocations_mount: str = "narrowgate-revocations"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ def compile_foundation(environment: Environment) -> FoundationDocuments:
         anchor_mount=ANCHOR_MOUNT,
         signing_mount=SIGNING_MOUNT,
         audit_response_keys=AUDIT_RESPONSE_KEYS,
+        revocations_mount=environment.vault.revocations_mount,
     )
 
 

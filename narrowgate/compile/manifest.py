@@ -48,7 +48,12 @@ def compile_manifest(  # noqa: PLR0913, PLR0917 - the documents of a workflow
         "owner": workflow.owner,
         "purpose": workflow.purpose,
         "tools": {tool.access.tool: _tool(tool, environment) for tool in tools},
-        "vault": {"address": vault.address, "ca_pem": vault.ca_pem, "namespace": vault.namespace},
+        "vault": {
+            "address": vault.address,
+            "ca_pem": vault.ca_pem,
+            "namespace": vault.namespace,
+            "revocations": vault.revocations_mount,
+        },
         "version": MANIFEST_VERSION,
         "workflow": workflow.name,
     }

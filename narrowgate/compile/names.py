@@ -13,6 +13,7 @@ from typing import Final
 # A Vault role's name also opens the STS session name, where 24 characters must be left for the user.
 VAULT_ROLE_LENGTH: Final = 40
 IAM_NAME_LENGTH: Final = 64
+SESSION_NAME_LENGTH: Final = 64
 # PostgreSQL cuts names at 63 bytes; a row policy's name is its group role's and `_select` or the like.
 GROUP_ROLE_LENGTH: Final = 56
 AUTH_ROLE: Final = "agent"
@@ -75,6 +76,20 @@ def connection_name(database: str, host: str, port: int, *, ambiguous: bool) -> 
 def system_role_name(environment: str, kind: str) -> str:
     """Return the IAM role of a system identity (deployer, preview); no tool's role is named so: it ends in a hash."""
     return f"ng-{environment}-{kind}"
+
+
+def session_name(vault_role: str, auth_mount: str, user: str) -> str:
+    """Return the name that Vault gives an AWS session of `user`'s login, by the engine's username template.
+
+    It is `<vault role>@<login's display name>`, with `_` for what no session name holds; beyond 64 characters the last
+    8 are the beginning of a hash (Vault's `truncate_sha256`).
+    """
+    display = re.sub(r"[^a-zA-Z0-9+=,.@_-]", "_", f"{auth_mount.replace('/', '-')}-{user}")
+    name = f"{vault_role}@{display}"
+    if len(name) <= SESSION_NAME_LENGTH:
+        return name
+    kept = SESSION_NAME_LENGTH - 8
+    return name[:kept] + hashlib.sha256(name[kept:].encode()).hexdigest()[:8]
 
 
 def boundary_path(environment: str) -> str:

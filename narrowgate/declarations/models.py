@@ -202,6 +202,8 @@ class VaultDeclaration(Declared):
     """Where CI's own jobs log in: the deployer and the preview."""
     adopt: list[Literal["aws", "database", "issuer", "kv", "pki", "signing_key"]] = Field(default_factory=list)
     """What exists already and stays its owner's: the foundation checks it, and never makes, changes or deletes it."""
+    revocations_mount: MountPath = "narrowgate-revocations"
+    """Where the records of revoked workflows are kept, outside every stack."""
 
 
 Pointer = Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]

@@ -99,6 +99,10 @@ _DEPLOYED_PATHS: Final = (
     ("{pki_mount}/roles/+", _ALL, "read"),
     ("identity/oidc/role/+", _ALL, "read"),
     ("{kv_mount}/metadata/*", "create read update", "read"),
+    # what an operator has revoked, never to be changed by a deploy
+    ("{revocations_mount}/config", "read", "read"),
+    ("{revocations_mount}/data/+", "read", "read"),
+    ("{revocations_mount}/metadata", "list", "list"),
     # the key of its ledger: it can be made, not exported, changed or deleted
     ("narrowgate-transit/keys/+", "create read update", "read"),
     # the login itself
@@ -185,6 +189,7 @@ def _paths(environment: Environment, column: int) -> str:
         "database_mount": vault.database_mount,
         "kv_mount": vault.kv_mount,
         "pki_mount": vault.pki_mount,
+        "revocations_mount": vault.revocations_mount,
     }
     return "\n".join(
         f"path {json.dumps(row[0].format(**places))} {{ capabilities = {json.dumps(row[column].split())} }}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from engine_runs import PROGRAMS, ROOT, Bench
+from vault_without_records import open_vault_without_records
 
 from rehearsal.engine import ensure_engine
 
@@ -109,7 +111,13 @@ def test_our_own_stacks_pass(own: Bench, tmp_path: Path, monkeypatch: pytest.Mon
     passfile.write_text("postgres.dev.example.com:5432:operations:vault_broker:not a secret\n")
     passfile.chmod(0o600)
     monkeypatch.setenv("NARROWGATE_BROKER_PASSFILE", str(passfile))
-    run = own.run_program(stacks, stack, files, "preview")
+    monkeypatch.setenv("VAULT_TOKEN", "nobody's")
+    with open_vault_without_records(tmp_path) as (address, certificate):
+        declared = "address: https://vault.dev.example.com:8200"
+        assert declared in files["Pulumi.dev.yaml"]
+        bound = f"address: {address}\n      ca_pem: {json.dumps(certificate)}"
+        files["Pulumi.dev.yaml"] = files["Pulumi.dev.yaml"].replace(declared, bound)
+        run = own.run_program(stacks, stack, files, "preview")
     assert run.status == 0, run.output
     assert "narrowgate@v" in run.output
 

@@ -31,6 +31,7 @@ STATED = {
     "vault.auth_prefix",
     "vault.kv_mount",
     "vault.pki_mount",
+    "vault.revocations_mount",
     "vault.signing_key",
     "vault.ci_mount",
     "deployer.issuer",

@@ -9,6 +9,8 @@ import narrowgate_pulumi
 import pulumi
 import pytest
 
+from narrowgate import operations
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -22,12 +24,14 @@ def deploy(stacks: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[s
     """Return a function that runs the program of the copied stacks: the workflows that it would deploy."""
     deployed: list[str] = []
 
-    def record(documents: PlanDocuments, shard: Shard) -> None:
+    def record(documents: PlanDocuments, revocations: dict[str, object], shard: Shard) -> None:
+        assert revocations == {}
         deployed.extend(workflow.access.name for workflow in documents.workflows if shard.holds(workflow.access.name))
 
     monkeypatch.setattr(narrowgate_pulumi, "deploy_workflows", record)
     monkeypatch.setattr(narrowgate_pulumi, "find_stack_config_dir", lambda: stacks)
     monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
+    monkeypatch.setattr(operations, "read_revocations", lambda _: {})
 
     def run() -> list[str]:
         deployed.clear()

@@ -124,6 +124,7 @@ def test_the_foundation_makes_every_mount_and_the_authority_that_never_leaves_va
         documents.foundation.pki_mount: "pki",
         documents.foundation.anchor_mount: "kv",
         documents.foundation.signing_mount: "transit",
+        documents.foundation.revocations_mount: "kv",
     }
     assert recorder.made["vault:kv/secretBackendV2:SecretBackendV2", "test-kv-settings"]["casRequired"] is True
     assert recorder.made["vault:pkiSecret/secretBackendRootCert:SecretBackendRootCert", "test-pki-root"]["type"] == (

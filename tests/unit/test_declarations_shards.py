@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from narrowgate import operations
 from narrowgate.declarations import DeclarationErrors, Shard, load_plan, load_shard
 from narrowgate.declarations.checking import check_stacks
 from narrowgate.declarations.shards import WHOLE, shard_of
@@ -142,12 +143,13 @@ def test_the_program_deploys_its_shard_and_judges_all(
     monkeypatch.setattr(narrowgate_pulumi, "find_stack_config_dir", lambda: stacks)
 
     def run(stack: str) -> None:
-        def record(documents: Any, shard: Shard) -> None:  # noqa: ANN401 - compiled documents
+        def record(documents: Any, _: Any, shard: Shard) -> None:  # noqa: ANN401 - compiled documents
             known = {workflow.access.name for workflow in documents.workflows}
             assert known == ALL
             deployed[stack] = {name for name in known if shard.holds(name)}
 
         monkeypatch.setattr(narrowgate_pulumi, "deploy_workflows", record)
+        monkeypatch.setattr(operations, "read_revocations", lambda _: {})
         monkeypatch.setattr(pulumi, "get_stack", lambda: stack)
         runpy.run_path(str(stacks / "__main__.py"))
 

@@ -62,6 +62,7 @@ FACTS: Final = (
     EnvironmentFact("vault", "database", lambda e: e.vault.database_mount, "database logins come from Vault's"),
     EnvironmentFact("vault", "kv", lambda e: e.vault.kv_mount, "stored secrets come from Vault's"),
     EnvironmentFact("vault", "pki", lambda e: e.vault.pki_mount, "certificates come from Vault's"),
+    EnvironmentFact("vault", "revocations", lambda e: e.vault.revocations_mount, "revocations are kept in Vault's"),
     EnvironmentFact("vault", "signing_key", lambda e: e.vault.signing_key, "tokens are signed by Vault's key"),
     EnvironmentFact("vault", "ci", lambda e: e.vault.ci_mount, "CI logs in at Vault's auth mount"),
     EnvironmentFact("deployer", "issuer", lambda e: _of(e, "issuer"), "CI's logins are signed by", gains=True),
