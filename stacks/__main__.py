@@ -7,6 +7,7 @@ those of one shard (`narrowgate:shard: 2/8`): the plan and the lock are always t
 from pathlib import Path
 
 import pulumi
+from narrowgate_policies.transform import judge_every_resource
 from narrowgate_pulumi import deploy_foundation, deploy_workflows, find_stack_config_dir, stop
 
 from narrowgate.access.enforcement import enforce_lock
@@ -22,6 +23,7 @@ STACKS = Path(__file__).resolve().parent
 try:
     environment = load_environment(find_stack_config_dir(), pulumi.get_stack())
     shard = load_shard(find_stack_config_dir(), pulumi.get_stack())
+    judge_every_resource(environment, lock_file(STACKS, environment.name))
     if pulumi.Config("narrowgate").get("stack") == "foundation":
         deploy_foundation(environment, compile_foundation(environment))
     else:

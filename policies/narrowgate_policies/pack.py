@@ -28,6 +28,7 @@ from narrowgate_policies.configuration import read_settings
 from narrowgate_policies.properties import holds_unknown, plain
 from narrowgate_policies.resource import Resource
 from narrowgate_policies.translate import called, facts_of
+from narrowgate_policies.wording import violation_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,12 +130,6 @@ class RulePolicy(ResourceValidationPolicy):
                 report_violation(f"the pack failed and so refuses {args.urn}:\n{traceback.format_exc()}", args.urn)
         for finding in self._bench.collect(self.name):
             report_violation(violation_text(finding), args.urn)
-
-
-def violation_text(finding: Finding, *, name_rule: bool = False) -> str:
-    """Return a finding as the text of a violation."""
-    rule = f"[{finding.rule}] " if name_rule else ""
-    return f"{rule}{finding.message}.\n  Attack: {finding.detail}\n  Fix: {finding.fix}\n  At: {finding.resource}"
 
 
 def stack_policy(bench: Bench) -> StackValidationPolicy:

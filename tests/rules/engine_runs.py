@@ -1,4 +1,6 @@
-"""Runs a program of `bad/` in the real engine, with the pack on and providers that accept everything.
+"""Runs a program of `bad/` in the real engine, with the pack on or judged by the program itself alone.
+
+The providers accept everything.
 
 Not a test module: what the tests of rules share.
 """
@@ -25,6 +27,19 @@ from pathlib import Path
 from narrowgate_policies.pack import serve
 
 serve(Path({stacks!r}))
+"""
+
+JUDGED = """\
+import runpy
+from pathlib import Path
+
+from narrowgate.access.lock import lock_file
+from narrowgate.declarations import load_environment
+from narrowgate_policies.transform import judge_every_resource
+
+STACKS = Path({stacks!r})
+judge_every_resource(load_environment(STACKS, "dev"), lock_file(STACKS, "dev"))
+runpy.run_path({program!r})
 """
 
 
@@ -71,7 +86,19 @@ class Bench:
             *options,
         )
 
-    def run_program(self, program: Path, stack: str, files: dict[str, str], verb: str, *options: str) -> Run:
+    def run_judged(self, program: str, verb: str = "preview", *options: str) -> Run:
+        """Run `pulumi VERB` for `bad/PROGRAM` without the pack, in a program that judges every resource itself."""
+        stack = f"{program.replace('_', '-')}-judged"
+        folder = self._folder / f"{stack}-{verb}-program"
+        folder.mkdir()
+        main = PROGRAMS / program / "__main__.py"
+        (folder / "__main__.py").write_text(JUDGED.format(stacks=str(STACKS), program=str(main)))
+        files = {f"Pulumi.{stack}.yaml": (STACKS / "Pulumi.dev.yaml").read_text()}
+        return self.run_program(folder, stack, files, verb, *options, pack=False)
+
+    def run_program(
+        self, program: Path, stack: str, files: dict[str, str], verb: str, *options: str, pack: bool = True
+    ) -> Run:
         """Run `pulumi VERB` for the program in the folder `program`; `files` are its stacks' configuration."""
         project = self._folder / f"{stack}-{verb}"
         project.mkdir()
@@ -83,9 +110,8 @@ class Bench:
         for name, text in files.items():
             (project / name).write_text(text)
         self._pulumi(project, "stack", "init", stack)
-        done = self._pulumi(
-            project, verb, "--stack", stack, "--policy-pack", str(self._pack), "--color=never", *options
-        )
+        packs = ("--policy-pack", str(self._pack)) if pack else ()
+        done = self._pulumi(project, verb, "--stack", stack, *packs, "--color=never", *options)
         return Run(done.returncode, done.stdout + done.stderr, tuple(self._created.read_text().split()))
 
     def _pulumi(self, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -100,13 +126,13 @@ class Bench:
         )
 
 
-def write_pack(folder: Path, stacks: Path) -> Path:
-    """Write a pack that is ours but for where the locks stand."""
+def write_pack(folder: Path, stacks: Path, *, first: str = "") -> Path:
+    """Write a pack that is ours but for where the locks stand; `first` is code that it runs before."""
     folder.mkdir()
     description = (ROOT / "policies" / "PulumiPolicy.yaml").read_text()
     virtualenv = str(Path(sys.executable).parent.parent)
     (folder / "PulumiPolicy.yaml").write_text(description.replace("../.venv", virtualenv))
-    (folder / "__main__.py").write_text(PACK.format(stacks=str(stacks)))
+    (folder / "__main__.py").write_text(first + PACK.format(stacks=str(stacks)))
     return folder
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
-from engine_runs import PROGRAMS, ROOT, Bench
-from vault_without_records import open_vault_without_records
+from engine_runs import PROGRAMS, ROOT, STACKS, Bench, write_pack
+from refusals import REFUSED
+from vault_without_records import bind_own_stacks
 
 from rehearsal.engine import ensure_engine
 
@@ -15,68 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("rules-engine")]
-
-# program: (rule, the resource that is named, a part of the reason)
-REFUSED = {
-    "role_allows_everything": ("iam-role-no-admin", "demo-everything", "may do everything"),
-    "role_hides_admin_behind_a_question_mark": ("iam-role-no-admin", "demo-disguised", "iam:PutRole"),
-    "role_allows_all_but_some": ("iam-role-no-admin", "demo-notaction", "may do everything"),
-    "role_has_administrator_access": ("iam-role-no-admin", "demo-attachment", "AdministratorAccess"),
-    "role_admin_by_attached_policy": ("iam-role-no-admin", "demo-attached", "iam:AttachRolePolicy"),
-    "two_workflows_one_iam_role": ("workflow-no-shared-identity", "vault-onboarding.documents", "ng-dev-summaries"),
-    "two_workflows_one_vault_role": (
-        "workflow-no-shared-identity",
-        "policy-tool.onboarding.documents",
-        "narrowgate-aws/sts/summaries.documents",
-    ),
-    "two_workflows_by_a_wildcard_path": (
-        "workflow-no-shared-identity",
-        "policy-tool.onboarding.documents",
-        "narrowgate-aws/sts/summaries.documents",
-    ),
-    "two_workflows_one_secret": (
-        "workflow-no-shared-identity",
-        "policy-tool.onboarding.rates",
-        "narrowgate-kv/data/rates/api-key",
-    ),
-    "two_workflows_one_certificate": (
-        "workflow-no-shared-identity",
-        "vault-onboarding.ledger",
-        "spiffe://dev.acme.example/dev/summaries/ledger",
-    ),
-    "certificate_of_any_name": (
-        "workflow-no-shared-identity",
-        "vault-summaries.ledger",
-        "choose the certificate's name",
-    ),
-    "two_workflows_one_token": (
-        "workflow-no-shared-identity",
-        "vault-onboarding.payments",
-        "summaries.payments at https://payments.dev.example.com",
-    ),
-    "two_logins_one_agent": ("workflow-no-shared-identity", "onboarding-login", "agent:summaries"),
-    "login_without_bound_claims": ("workflow-no-shared-identity", "onboarding-login", "names no agent"),
-    "login_with_a_wildcard_claim": ("workflow-no-shared-identity", "onboarding-login", "/act/sub=agent:*"),
-    "group_with_policies": ("workflow-no-shared-identity", "demo-group", "tool.summaries.documents"),
-    "lock_role_beside_ours": ("access-within-lock", "demo-extra", "the lock has no IAM role ng-dev-demo-extra"),
-    "lock_wider_inline_policy": ("access-within-lock", "demo-wider", "payroll"),
-    "lock_extra_vault_policy": (
-        "access-within-lock",
-        "policy-tool.summaries.extra",
-        "the lock has no Vault policy tool.summaries.extra",
-    ),
-    "lock_wider_vault_policy": ("access-within-lock", "policy-tool.summaries.tickets", "what the lock does not"),
-    "lock_extra_login": ("access-within-lock", "demo-login", "the lock has no login auth/agents/summaries/role/second"),
-    "lock_other_cluster": ("access-within-lock", "demo-settings", "kubernetes_host"),
-    "lock_other_issuer": ("access-within-lock", "demo-mount", "bound_issuer, jwks_url"),
-    "lock_extra_database_role": (
-        "access-within-lock",
-        "demo-database",
-        "the lock has no credentials at narrowgate-database/creds/summaries.payroll",
-    ),
-    "lock_other_table": ("access-within-lock", "demo-group", "SELECT on public.salaries"),
-    "unknown_policy_document": ("document-known", "demo-document", "is not known"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -105,19 +43,13 @@ def test_compliant_programs_pass(bench: Bench) -> None:
 
 @pytest.mark.parametrize("stack", ["dev", "dev-foundation"])
 def test_our_own_stacks_pass(own: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: str) -> None:
-    stacks = ROOT / "stacks"
-    files = {path.name: path.read_text() for path in stacks.glob("Pulumi.*.yaml")}
     passfile = tmp_path / "passfile"
     passfile.write_text("postgres.dev.example.com:5432:operations:vault_broker:not a secret\n")
     passfile.chmod(0o600)
     monkeypatch.setenv("NARROWGATE_BROKER_PASSFILE", str(passfile))
     monkeypatch.setenv("VAULT_TOKEN", "nobody's")
-    with open_vault_without_records(tmp_path) as (address, certificate):
-        declared = "address: https://vault.dev.example.com:8200"
-        assert declared in files["Pulumi.dev.yaml"]
-        bound = f"address: {address}\n      ca_pem: {json.dumps(certificate)}"
-        files["Pulumi.dev.yaml"] = files["Pulumi.dev.yaml"].replace(declared, bound)
-        run = own.run_program(stacks, stack, files, "preview")
+    with bind_own_stacks(ROOT / "stacks", tmp_path) as files:
+        run = own.run_program(ROOT / "stacks", stack, files, "preview")
     assert run.status == 0, run.output
     assert "narrowgate@v" in run.output
 
@@ -148,3 +80,44 @@ def test_second_user_is_never_created_without_a_preview(bench: Bench, program: s
     # the engine may register the second one first: then it is the lock that it is not within
     assert "workflow-no-shared-identity" in run.output or "access-within-lock" in run.output
     assert not [urn for urn in run.created if urn.endswith(f"::{second}")]
+
+
+CRASHES = {
+    "rule": (
+        """
+from narrowgate.rules.registry import BY_NAME
+
+def crash(subject, settings):
+    raise ZeroDivisionError("a bug")
+    yield
+
+object.__setattr__(BY_NAME["iam-boundary-required"], "judge", crash)
+""",
+        "iam-boundary-required",
+        "the rule failed and so refuses: ZeroDivisionError: a bug",
+    ),
+    "reader": (
+        """
+from narrowgate_policies import translate
+
+def crash(resource):
+    raise ZeroDivisionError("a bug")
+
+translate.READERS["aws:iam/role:Role"] = crash
+""",
+        "document-known",
+        "the pack failed and so refuses",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CRASHES)
+def test_what_crashes_refuses(tmp_path: Path, what: str) -> None:
+    first, rule, reason = CRASHES[what]
+    engine = ensure_engine(print)
+    pack = write_pack(tmp_path / "policies", STACKS, first=first)
+    run = Bench(tmp_path, engine.path, engine.version, pack=pack).run("compliant")
+    assert run.status != 0, run.output
+    assert rule in run.output
+    assert reason in run.output
+    assert run.created == ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import ipaddress
+import json
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,6 +57,17 @@ def open_vault_without_records(folder: Path) -> Iterator[tuple[str, str]]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextlib.contextmanager
+def bind_own_stacks(stacks: Path, folder: Path) -> Iterator[dict[str, str]]:
+    """Yield the configuration files in `stacks`, with the dev environment bound to such a Vault."""
+    files = {path.name: path.read_text() for path in stacks.glob("Pulumi.*.yaml")}
+    with open_vault_without_records(folder) as (address, certificate):
+        declared = "address: https://vault.dev.example.com:8200"
+        assert declared in files["Pulumi.dev.yaml"]
+        bound = f"address: {address}\n      ca_pem: {json.dumps(certificate)}"
+        yield {**files, "Pulumi.dev.yaml": files["Pulumi.dev.yaml"].replace(declared, bound)}
 
 
 def _write_certificate(folder: Path) -> str:

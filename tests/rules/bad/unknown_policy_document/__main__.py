@@ -1,4 +1,4 @@
-"""A role whose policy is not known at preview: it holds another resource's output."""
+"""A policy that is not known at preview, for a role that is as it should be: it holds another resource's output."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import baseline
 
 baseline.deploy()
-other = aws.iam.Role(
-    "demo-other", assume_role_policy=json.dumps(baseline.TRUST), permissions_boundary=baseline.BOUNDARY
-)
-role = baseline.make_role("demo-unknown")
+other = aws.s3.Bucket("demo-other")
 aws.iam.RolePolicy(
     "demo-document",
-    role=role.name,
-    policy=other.arn.apply(lambda arn: json.dumps(baseline.allow("sts:AssumeRole", arn))),
+    role=baseline.ROLES["summaries-documents"],
+    policy=other.arn.apply(lambda arn: json.dumps(baseline.allow("s3:GetObject", arn))),
 )

@@ -1,0 +1,114 @@
+"""The program's own judge: a transform over all resources of the stack, by the same rules as the pack.
+
+The engine asks it about each resource before it registers it, whoever wrote that (our components, a line beside them, a
+component in another language), so a plain `pulumi up` without the pack is refused too. It judges inputs as the program
+gives them: what is unknown at preview and matters is refused, and a reference to what does not exist yet is resolved by
+what it comes from, which was registered before. The pack judges the whole stack at once as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pulumi.output import Unknown
+from pulumi.runtime.rpc import is_rpc_secret, unwrap_rpc_secret
+
+from narrowgate.errors import NarrowgateError
+from narrowgate.rules import RunningJudgement
+from narrowgate_policies.configuration import settings_for
+from narrowgate_policies.properties import UNKNOWN
+from narrowgate_policies.resource import Resource
+from narrowgate_policies.translate import called, facts_of
+from narrowgate_policies.wording import violation_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from narrowgate.plan import Environment
+    from narrowgate.rules import Settings
+
+
+class RefusedResourceError(NarrowgateError):
+    """A resource that breaks a rule.
+
+    It crosses the engine as the status of a call, which holds a few kilobytes: the findings themselves are logged.
+    """
+
+    code = "resource-refused"
+
+
+def judge_every_resource(environment: Environment, lock: Path) -> None:
+    """Have each resource that the program registers from now on judged by all rules; call it before the first one.
+
+    `lock` is where the environment's access lock stands.
+    """
+    judge = ResourceJudge(settings_for(environment, lock))
+    pulumi.runtime.register_resource_transform(judge.hear)
+
+
+class ResourceJudge:
+    """Judges resources one by one as the engine asks about them, and remembers them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._judgement = RunningJudgement(settings)
+        self._heard: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    async def hear(self, args: pulumi.ResourceTransformArgs) -> None:
+        """Return nothing, which leaves the resource as it is; raise `RefusedResourceError` where a rule refuses it."""
+        urn = await _urn(args)
+        depends: dict[str, set[str]] = {}
+        properties = {
+            str(name): await _known(value, depends.setdefault(str(name), set())) for name, value in args.props.items()
+        }
+        self._heard[urn] = (args.type_, properties)
+
+        def resolve(name: str) -> tuple[str, ...]:
+            targets = [(on, *self._heard[on]) for on in sorted(depends.get(name, ())) if on in self._heard]
+            return tuple(called(kind, on, known, name) for on, kind, known in targets)
+
+        findings = self._judgement.add(
+            urn, facts_of(Resource(type=args.type_, urn=urn, properties=properties, resolve=resolve))
+        )
+        for finding in findings:
+            pulumi.log.error(violation_text(finding, name_rule=True))
+        if findings:
+            rules = ", ".join(dict.fromkeys(finding.rule for finding in findings))
+            raise RefusedResourceError(f"{args.type_} {args.name!r} is refused ({rules}): the errors above say why")
+
+
+async def _known(value: Any, depends: set[str]) -> Any:  # noqa: ANN401 - what the SDK hands over, JSON (with UNKNOWN) out
+    """Return a property as a plain value: secrets opened, outputs awaited, what is not known as `UNKNOWN`.
+
+    The URNs of the resources that it comes from are added to `depends`.
+    """
+    if isinstance(value, pulumi.Output):
+        depends |= {str(await resource.urn.future()) for resource in await value.resources()}
+        if not await value.is_known():
+            return UNKNOWN
+        value = await value.future(with_unknowns=True)
+    if is_rpc_secret(value):
+        value = unwrap_rpc_secret(value)
+    if isinstance(value, Unknown):
+        return UNKNOWN
+    if isinstance(value, pulumi.Resource):
+        return str(await value.urn.future())
+    if isinstance(value, dict):
+        return {str(key): await _known(item, depends) for key, item in value.items()}
+    if isinstance(value, list):
+        return [await _known(item, depends) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+async def _urn(args: pulumi.ResourceTransformArgs) -> str:
+    """Return the resource's URN, as the engine makes it of the parent's types, the type and the name."""
+    parent, kinds = args.opts.parent, args.type_
+    if parent is not None:
+        above = str(await parent.urn.future()).split("::")
+        if len(above) > _TYPES and above[_TYPES] != "pulumi:pulumi:Stack":
+            kinds = f"{above[_TYPES]}${kinds}"
+    return f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{kinds}::{args.name}"
+
+
+_TYPES = 2
+"""Where in a URN's parts its types stand."""
