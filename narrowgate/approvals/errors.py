@@ -96,6 +96,13 @@ class NotExecutedError(ApprovalsError):
     code = "not-executed"
 
 
+class RecordNotKeptError(ApprovalsError):
+    """The record before an execution could not be kept and vouched for, so nothing was executed; it is tried again."""
+
+    code = "record-not-kept"
+    hint = "See to the executor's disk, and that Vault signs and anchors checkpoints; the request stays open meanwhile."
+
+
 class NoGateError(ApprovalsError):
     """The server holds no request back: it has no control groups, or the path is not gated there."""
 

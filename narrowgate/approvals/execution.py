@@ -21,6 +21,7 @@ from narrowgate.approvals.errors import (
 )
 from narrowgate.approvals.handlers import Credentials, Plan, find_handler
 from narrowgate.approvals.people import choose_approvers, is_same_person, may_approve, read_person
+from narrowgate.approvals.recording import Carried, record_execution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,9 +140,19 @@ class Execution:
         refusal = self._check_target(action)
         if refusal is not None:
             return refusal
+        return record_execution(
+            self._executor.ledger,
+            self._case,
+            approvers,
+            action.inputs,
+            lambda: self._claim_and_carry_out(action, approvers, claimed=claimed),
+        )
+
+    def _claim_and_carry_out(self, action: GatedAction, approvers: list[dict[str, str]], *, claimed: bool) -> Carried:
+        """Take the request, after its first record: a replica that can't record leaves it to others."""
         claim = {"version": 1, "executor": self._executor.name, "at": now().isoformat(), "approvers": approvers}
         if not claimed and not self._store.create_claim(self._case.request, claim):
-            return None  # another replica has it
+            return Carried(None)  # another replica has it
         return self._carry_out(action, approvers)
 
     def _check_target(self, action: GatedAction) -> Outcome | None:
@@ -155,13 +166,14 @@ class Execution:
             return self._end(State.REFUSED, "the target or the action's declaration has changed since: propose it anew")
         return None
 
-    def _carry_out(self, action: GatedAction, approvers: list[dict[str, str]]) -> Outcome | None:
+    def _carry_out(self, action: GatedAction, approvers: list[dict[str, str]]) -> Carried:
         try:
             gated = self._unwrap()
         except (VaultRefusedError, BadRequestError):
-            return self._end(State.IN_DOUBT, "the credentials were taken already, or revoked", approvers)
+            return Carried(self._end(State.IN_DOUBT, "the credentials were taken already, or revoked", approvers))
         except VaultDownError:
-            return self._end(State.IN_DOUBT, "Vault's answer with the credentials was lost on the way", approvers)
+            words = "Vault's answer with the credentials was lost on the way"
+            return Carried(self._end(State.IN_DOUBT, words, approvers))
         late = {
             "digest": self._case.digest,
             "request": self._case.request,
@@ -172,11 +184,13 @@ class Execution:
         try:
             result = handler.execute(action.execute, self._case.inputs, late, action.connection, gated)
         except NotExecutedError as error:
-            return self._end(State.FAILED, f"nothing was executed: {error}", approvers, gated)
+            return Carried(self._end(State.FAILED, f"nothing was executed: {error}", approvers, gated), gated)
         except Exception as error:  # noqa: BLE001 - whatever it is, it may have been executed
             words = f"it may have been executed: {type(error).__name__} while it was"
-            return self._end(State.IN_DOUBT, words, approvers, gated)
-        return self._end(State.EXECUTED, "executed", approvers, gated, result=result, verified=self._verify(action))
+            return Carried(self._end(State.IN_DOUBT, words, approvers, gated), gated)
+        verified = self._verify(action)
+        end = self._end(State.EXECUTED, "executed", approvers, gated, result=result, verified=verified)
+        return Carried(end, gated)
 
     def _unwrap(self) -> Credentials:
         """Take the gated credentials; Vault gives them once."""

@@ -7,6 +7,7 @@ replica takes over; what cannot be known then is recorded as in doubt. It must n
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -41,14 +42,17 @@ from narrowgate.approvals.errors import (
 from narrowgate.approvals.execution import Execution
 from narrowgate.approvals.handlers import Credentials, Plan, find_handler
 from narrowgate.approvals.people import read_person
+from narrowgate.approvals.recording import GateWitness, open_ledger
 from narrowgate.approvals.store import Store
 from narrowgate.approvals.vault import Entry, Vault
 from narrowgate.runtime.proposals import make_request_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from narrowgate.approvals.settings import Gate, GatedAction
+    from narrowgate.audit.ledger import Ledger
 
 logger = structlog.get_logger("narrowgate.approvals")
 # A claim holds for this long; the handlers' own time limits are shorter.
@@ -59,9 +63,13 @@ LOGIN_SHARE: Final = 3
 
 
 class Executor:
-    """One replica of a tool's executor. `source` returns the executor's own token of the identity provider."""
+    """One replica of a tool's executor. `source` returns the executor's own token of the identity provider.
 
-    def __init__(
+    `ledger` keeps a record before and after each execution: a ledger, a file, or a folder; without it NARROWGATE_LEDGER
+    says where, and without that it is `narrowgate/<environment>/executor.<tool>.jsonl` in the user's state folder.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a setting of its own
         self,
         gate: Gate,
         tool: str,
@@ -69,6 +77,7 @@ class Executor:
         *,
         verify: str | bool,
         claim_seconds: int = CLAIM_SECONDS,
+        ledger: Ledger | Path | str | None = None,
     ) -> None:
         if tool not in gate.executors:
             known = ", ".join(sorted(gate.executors)) or "none"
@@ -78,6 +87,7 @@ class Executor:
         self._source = source
         self.vault = Vault(gate.address, namespace=gate.namespace, verify=verify)
         self.store = Store(gate, self.vault)
+        self.ledger = open_ledger(ledger, gate.environment, tool)
         self._login_ends = 0.0
         self._login_seconds = 0.0
         self._known: set[tuple[str, str, str]] = set()
@@ -120,10 +130,15 @@ class Executor:
         self._login_seconds = float(auth.get("lease_duration") or 0)
         self._login_ends = time.monotonic() + self._login_seconds
         self._readers.clear()
+        with contextlib.suppress(OSError):  # without its folder the first record says what is wrong
+            self.ledger.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if place.ledger is not None:
+            self.ledger.witness = GateWitness(self.vault, place.ledger, str(auth.get("entity_id") or ""))
 
     def log_out(self) -> None:
-        """Revoke this executor's login; the requests that are held stay."""
+        """Close the ledger by a last checkpoint, and revoke this executor's login; the requests that are held stay."""
         if self.vault.token:
+            self.ledger.close()
             self.vault.revoke_self()
             self.vault.token = ""
 

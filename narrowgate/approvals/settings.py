@@ -76,12 +76,24 @@ class Mounts:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerPlaces:
+    """Where an executor has checkpoints of its ledger signed, and below which path its anchors stand."""
+
+    sign: str
+    anchors: str
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where somebody logs in: an auth `mount`, its `role`, and the `audience` that the token must carry."""
+    """Where somebody logs in: an auth `mount`, its `role`, and the `audience` that the token must carry.
+
+    `ledger` is an executor's; None where nobody vouches for what it records.
+    """
 
     mount: str
     role: str
     audience: str
+    ledger: LedgerPlaces | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +166,9 @@ def _parse(document: Mapping[str, Any]) -> Gate:
 
 
 def _parse_place(place: Mapping[str, Any]) -> Place:
-    return Place(str(place["mount"]), str(place["role"]), str(place["audience"]))
+    ledger = place.get("ledger")
+    places = LedgerPlaces(str(ledger["sign"]), str(ledger["anchors"])) if ledger else None
+    return Place(str(place["mount"]), str(place["role"]), str(place["audience"]), places)
 
 
 def _parse_action(action: Mapping[str, Any]) -> GatedAction:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from narrowgate.approvals import Gate, log_in_approver, read_gate
 from narrowgate.approvals.executor import Executor
 from narrowgate.approvals.vault import Vault
+from narrowgate.compile.ledger import ANCHOR_MOUNT, SIGNING_MOUNT
 from narrowgate.compile.postgres import build_creation_statements, build_revocation_statements
 from narrowgate.runtime.proposals import make_request_id
 from rehearsal import bao, idp, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import hvac
 
@@ -51,7 +53,7 @@ INPUTS = {
     "properties": {
         "name": {"type": "string", "minLength": 1, "maxLength": 200},
         "country": {"type": "string", "pattern": "^[A-Z]{2}$"},
-        "bank_account": {"type": "string"},
+        "bank_account": {"type": "string", "writeOnly": True},
     },
 }
 EXECUTE = {
@@ -141,9 +143,9 @@ class GateBench:
         with log_in_approver(self.gate, self.sign(user, "approvers", *PEOPLE[user])) as approver:
             yield approver
 
-    def executor(self, claim_seconds: int = 60) -> Executor:
+    def executor(self, claim_seconds: int = 60, ledger: Path | None = None) -> Executor:
         source = lambda: self.sign("executor:vendors", "executors:vendors")  # noqa: E731 - read at each login
-        return Executor(self.gate, "vendors", source, verify=self.verify, claim_seconds=claim_seconds)
+        return Executor(self.gate, "vendors", source, verify=self.verify, claim_seconds=claim_seconds, ledger=ledger)
 
     def approve(self, user: str, request: str, reason: str = "Papers checked.") -> None:
         with self.approver(user) as approver:
@@ -195,6 +197,9 @@ def build_bench(live: LiveRehearsal) -> GateBench:
             with contextlib.suppress(Exception):
                 root.write_data(f"{mount}/config", data={"cas_required": True})
                 break
+    root.sys.enable_secrets_engine("kv", path=ANCHOR_MOUNT, options={"version": "2"})
+    root.sys.enable_secrets_engine("transit", path=SIGNING_MOUNT)
+    root.write_data(f"{SIGNING_MOUNT}/keys/executor.vendors", data={"type": "ed25519"})
     make_logins(live, root)
     make_credentials(live, root)
     for name, text in policies().items():
@@ -241,6 +246,10 @@ def describe(live: LiveRehearsal) -> dict[str, Any]:
                 "mount": "executors/vendors",
                 "role": "executor",
                 "audience": "narrowgate:dev:executors:vendors",
+                "ledger": {
+                    "sign": f"{SIGNING_MOUNT}/sign/executor.vendors",
+                    "anchors": f"{ANCHOR_MOUNT}/data/executor.vendors",
+                },
             }
         },
         "actions": actions,
@@ -402,4 +411,6 @@ path "sys/control-group/request" { capabilities = ["update"] }
 path "identity/entity/id/+" { capabilities = ["read"] }
 path "identity/group/id/+" { capabilities = ["read"] }
 path "auth/token/revoke-self" { capabilities = ["update"] }
+path "narrowgate-transit/sign/executor.vendors" { capabilities = ["update"] }
+path "narrowgate-ledger/data/executor.vendors/{{identity.entity.id}}/+" { capabilities = ["create"] }
 """

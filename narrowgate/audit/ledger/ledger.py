@@ -17,7 +17,7 @@ import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from narrowgate.audit.ledger.checkpoints import Anchor, Checkpoint, Witness, name_anchor
 from narrowgate.audit.ledger.errors import CheckpointError, LedgerReplacedError, LedgerUnwritableError, RecordError
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 SYNC_SECONDS: Final = 0.05
 CHECKPOINT_SECONDS: Final = 60.0
+
+
+class Finish(Protocol):
+    """Takes the entry that says how a call of high impact ended; `secrets` are texts that must not stand in it."""
+
+    def __call__(self, end: Entry, *, secrets: AbstractSet[str] = frozenset()) -> None:
+        """Keep `end` until the call's block is over."""
 
 
 class Ledger:
@@ -104,14 +111,12 @@ class Ledger:
         return seq
 
     @contextlib.contextmanager
-    def high_impact(
-        self, entry: Entry, *, secrets: AbstractSet[str] = frozenset()
-    ) -> Iterator[Callable[[Entry], None]]:
+    def high_impact(self, entry: Entry, *, secrets: AbstractSet[str] = frozenset()) -> Iterator[Finish]:
         """Let the block run only once its `begin` record is on the disk and anchored; then record how it ended.
 
-        Yields a function that takes the entry of the outcome; without it, an exception counts as `failed`, and a
-        plain end as `unknown`. Where that last record cannot be written, its error reaches the caller: the call was
-        made, and its `begin` record stands.
+        Yields a function that takes the entry of the outcome, and further `secrets`; without it, an exception counts as
+        `failed`, and a plain end as `unknown`. Where that last record cannot be written, its error reaches the caller:
+        the call was made, and its `begin` record stands.
 
         Raises:
             LedgerUnwritableError, LedgerReplacedError, CheckpointError: the call did not start.
@@ -122,9 +127,15 @@ class Ledger:
         self.checkpoint()
         started = time.monotonic()
         ends: list[Entry] = []
+        hidden = set(secrets)
         failure: str | None = None
+
+        def finish(end: Entry, *, secrets: AbstractSet[str] = frozenset()) -> None:
+            ends.append(end)
+            hidden.update(secrets)
+
         try:
-            yield ends.append
+            yield finish
         except BaseException as error:
             failure = type(error).__name__
             raise
@@ -133,7 +144,7 @@ class Ledger:
             end = ends[-1] if ends else replace(entry, outcome=outcome, error=failure)
             took = (time.monotonic() - started) * 1000
             end = replace(end, kind="call", call_id=call_id, duration_ms=end.duration_ms or took)
-            self.record(end, secrets=secrets, durable=True)
+            self.record(end, secrets=hidden, durable=True)
 
     def checkpoint(self) -> Anchor | None:
         """Sign and anchor all that is written; None where nothing is new, or there is no witness.
