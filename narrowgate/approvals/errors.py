@@ -90,6 +90,12 @@ class DraftError(ApprovalsError):
     code = "draft-invalid"
 
 
+class TargetDownError(ApprovalsError):
+    """The target cannot be read now: nothing is decided, and it is tried again."""
+
+    code = "target-unavailable"
+
+
 class NotExecutedError(ApprovalsError):
     """A handler is certain that nothing was changed."""
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from narrowgate.approvals.canonical import digest_value
 from narrowgate.approvals.case import Outcome, Person, State, Verdict, now
 from narrowgate.approvals.errors import (
-    ApprovalsError,
     BadRequestError,
     DraftError,
     NotExecutedError,
@@ -207,7 +206,7 @@ class Execution:
             return None
         try:
             plan = self._executor.plan(action, self._case.inputs)
-        except (ApprovalsError, OSError):
+        except Exception:  # noqa: BLE001 - it was executed: what cannot be looked at is not known, and no more
             return None
         return all(change.before == change.after for change in plan.changes)
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import socket
+import threading
 import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +38,7 @@ from narrowgate.approvals.errors import (
     NoGateError,
     NotFoundError,
     SettingsError,
+    TargetDownError,
     VaultDownError,
 )
 from narrowgate.approvals.execution import Execution
@@ -84,7 +86,9 @@ class Executor:
             raise SettingsError(f"No tool {tool!r} has gated actions; these have: {known}.")
         self.gate, self.tool, self.claim_seconds = gate, tool, claim_seconds
         self.name = f"{tool}@{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._source = source
+        self.stopping = threading.Event()
+        """Set it from anywhere: the request in hand is finished, and no other is begun."""
+        self.read_token = source
         self.vault = Vault(gate.address, namespace=gate.namespace, verify=verify)
         self.store = Store(gate, self.vault)
         self.ledger = open_ledger(ledger, gate.environment, tool)
@@ -108,14 +112,15 @@ class Executor:
         Raises:
             VaultDownError: Vault cannot answer; nothing is lost.
             LoginError, VaultRefusedError: this executor is not let in.
+            NoGateError: Vault does not hold a gated path back: nothing may be served.
 
         """
         self.log_in()
         stops = self.store.read_stops()
         moved = 0
         for workflow in sorted({action.workflow for action in self.actions}):
-            if not stops:
-                moved += sum(self._guard(self._receive, workflow, *place) for place in self._new_drafts(workflow))
+            for place in () if stops else self._new_drafts(workflow):
+                moved += self._guard(self._receive, workflow, *place)
             for request in self.store.list_open(workflow, self.tool):
                 moved += self._guard(self._advance, request, bool(stops))
         return moved
@@ -126,7 +131,7 @@ class Executor:
         if self.vault.token and left > self._login_seconds / LOGIN_SHARE:
             return
         place = self.gate.executors[self.tool]
-        auth = self.vault.log_in(place.mount, place.role, self._source())
+        auth = self.vault.log_in(place.mount, place.role, self.read_token())
         self._login_seconds = float(auth.get("lease_duration") or 0)
         self._login_ends = time.monotonic() + self._login_seconds
         self._readers.clear()
@@ -134,6 +139,10 @@ class Executor:
             self.ledger.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if place.ledger is not None:
             self.ledger.witness = GateWitness(self.vault, place.ledger, str(auth.get("entity_id") or ""))
+
+    def forget_login(self) -> None:
+        """Log in anew before the next round."""
+        self._login_ends = 0.0
 
     def log_out(self) -> None:
         """Close the ledger by a last checkpoint, and revoke this executor's login; the requests that are held stay."""
@@ -224,7 +233,11 @@ class Executor:
     def plan(self, action: GatedAction, inputs: Any) -> Plan:  # noqa: ANN401 - checked by the action's schema
         """Read the target as it is now, and return what the action will make of it."""
         handler = find_handler(str(action.execute["handler"]))
-        return handler.plan(action.execute, inputs, action.connection, self._read_reader(action))
+        try:
+            return handler.plan(action.execute, inputs, action.connection, self._read_reader(action))
+        except TargetDownError:
+            self._readers.clear()  # perhaps only this login is over
+            raise
 
     def _read_reader(self, action: GatedAction) -> Credentials | None:
         if action.reader_path is None:
@@ -240,7 +253,7 @@ class Executor:
 
     def _hold(self, action: GatedAction, case: Case) -> None:
         """Ask Vault for the gated credentials by a login of this request's own, and keep what it holds."""
-        held = hold_request(self.vault, self.gate, action, self._source(), case.digest)
+        held = hold_request(self.vault, self.gate, action, self.read_token(), case.digest)
         data = {**held, "case": case.text, "digest": case.digest, "path": action.path}
         if not self.store.create_held(case.request, self.tool, data):
             self.vault.revoke_self(held["login"])  # another replica was first
@@ -282,7 +295,7 @@ class Executor:
 
     def _record(self, request: str, outcome: Outcome) -> None:
         ours = self.store.create_outcome(request, outcome)
-        logger.info("request.ended", request=request, state=outcome.state.value, words=outcome.words, recorded=ours)
+        logger.info("request.ended", request=request, state=outcome.state.value, recorded=ours)
 
     def _close(self, request: str, held: Any) -> None:  # noqa: ANN401 - a held entry's data
         """End the request's own login, and so its credentials; answer the agent; then forget its tokens."""
@@ -297,14 +310,19 @@ class Executor:
             self.store.create_answer(request, entity, outcome)
 
     def _guard(self, step: Callable[..., bool], *arguments: Any) -> bool:  # noqa: ANN401 - the step's own
-        """Run one request's step; whatever is wrong with it is logged, but that Vault is down ends the round."""
+        """Run one request's step; what is wrong with it is logged, but a Vault that is down or open ends the round."""
+        if self.stopping.is_set():
+            return False
         try:
             return step(*arguments)
-        except VaultDownError:
+        except (VaultDownError, NoGateError):
             raise
         except ApprovalsError as error:
             logger.warning("request.trouble", at=str(arguments[0]), code=error.code, words=str(error))
-            return False
+        except Exception as error:  # noqa: BLE001 - a handler's mistake holds up its own request only
+            # Without its text, which may hold what an agent gave.
+            logger.error("request.trouble", at=str(arguments[0]), code=type(error).__name__)  # noqa: TRY400 - as above
+        return False
 
 
 def check_inputs(action: GatedAction, inputs: Any) -> None:  # noqa: ANN401 - this is the check

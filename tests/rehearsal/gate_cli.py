@@ -51,3 +51,17 @@ def run(env: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
         timeout=SECONDS,
         check=False,
     )
+
+
+def executor_environment(bench: GateBench, folder: Path) -> dict[str, str]:
+    """Return the environment of the vendors' executor, with its token in a file."""
+    token = folder / "executor.jwt"
+    token.write_text(bench.sign("executor:vendors", "executors:vendors"))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("VAULT_", "NARROWGATE_"))}
+    return {
+        **clean,
+        "HOME": str(folder),
+        "COLUMNS": "100",
+        "NARROWGATE_GATE": str(write_gate(bench, folder)),
+        "NARROWGATE_EXECUTOR_TOKEN_FILE": str(token),
+    }

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.approvals.case import Change
-from narrowgate.approvals.errors import DraftError, NotExecutedError
+from narrowgate.approvals.errors import DraftError, NotExecutedError, TargetDownError
 from narrowgate.approvals.handlers.handler import Credentials, Plan, fill
 from narrowgate.runtime.credential import Credential
 from narrowgate.runtime.errors import ToolUnavailableError, redact
@@ -117,6 +117,8 @@ class SqlFunction:
         try:
             with _open(connection, reader) as opened:
                 rows = opened.execute(query, [key[name] for name in sorted(key)]).fetchall()
+        except (ToolUnavailableError, psycopg.OperationalError) as error:
+            raise TargetDownError(f"The target cannot be read now: {_first_line(error)}") from None
         except psycopg.Error as error:
             raise DraftError(f"The target cannot be read: {_first_line(error)}") from None
         if len(rows) > 1:

@@ -1,0 +1,56 @@
+"""`narrowgate executor`: the service that carries out what people approved."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
+from typing import Annotated, Final
+
+import typer
+
+from narrowgate.cli import _approver_inputs as inputs
+
+SECONDS: Final = 2.0
+
+app = typer.Typer(no_args_is_help=True, help="Carry out what people approved: the service of one tool.")
+
+
+@app.callback()
+def _group() -> None:
+    """Carry out what people approved: the service of one tool."""
+
+
+@app.command(
+    epilog="Examples:\n\nnarrowgate executor run --tool vendors --token-file /run/secrets/executor.jwt\n\n"
+    "narrowgate executor run --tool vendors --every 10"
+)
+def run(
+    tool: Annotated[str, typer.Option("--tool", "-t", help="The tool whose gated actions it carries out.")],
+    token_file: Annotated[
+        Path,
+        typer.Option(
+            "--token-file",
+            envvar="NARROWGATE_EXECUTOR_TOKEN_FILE",
+            show_envvar=False,
+            help="The file of the executor's own token, read again for each login; else "
+            "NARROWGATE_EXECUTOR_TOKEN_FILE.",
+        ),
+    ],
+    every: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")] = SECONDS,
+    gate: inputs.GateOption = None,
+) -> None:
+    """Make cases of drafts and carry out approved ones, until SIGTERM or Ctrl-C; then finish what is in hand.
+
+    Before it serves, it proves that Vault holds back every gated path; where one is open it exits 1. Several may run
+    for one tool. It logs to standard error, one JSON object a line, and no inputs or credentials.
+    """
+    from narrowgate.approvals.executor import Executor
+    from narrowgate.approvals.service import log_as_json, serve, stopped_by_signals
+    from narrowgate.runtime.vault import ca_file
+
+    known = inputs.find_gate(gate)
+    inputs.read_token(token_file)
+    log_as_json()
+    with ca_file(known.ca_pem) as verify:
+        executor = Executor(known, tool, lambda: inputs.read_token(token_file), verify=verify)
+        with stopped_by_signals(executor.stopping):
+            serve(executor, every=every)
