@@ -5,11 +5,13 @@ Where nothing that vouches can be read, nothing is verified: then it is an error
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from narrowgate.audit.ledger.errors import LedgerError
+from narrowgate.audit.ledger.places import list_parts
 from narrowgate.audit.ledger.reading import LedgerUnreadableError, read_records
-from narrowgate.audit.ledger.verify import Verdict, verify_ledger
+from narrowgate.audit.ledger.verify import Verdict, verify_parts
 from narrowgate.audit.vouching import Vouchers, gather_vouchers, read_vouchers
 
 if TYPE_CHECKING:
@@ -27,15 +29,16 @@ def verify_path(path: Path, *, anchors: Path | None = None, chain_only: bool = F
 
     """
     vouchers = None if chain_only else _gather(path, anchors)
-    try:
-        with path.open("rb") as file:
+    with contextlib.ExitStack() as stack:
+        try:
+            files = [(str(part), stack.enter_context(part.open("rb"))) for part in list_parts(path)]
             if vouchers is None:
-                return verify_ledger(file, str(path))
-            verdict = verify_ledger(
-                file, str(path.resolve()), anchors=vouchers.anchors, check_signature=vouchers.public_keys
+                return verify_parts(files, str(path))
+            verdict = verify_parts(
+                files, str(path.resolve()), anchors=vouchers.anchors, check_signature=vouchers.public_keys
             )
-    except OSError as error:
-        raise LedgerUnreadableError(f"The ledger {path} cannot be read: {error.strerror}.") from None
+        except OSError as error:
+            raise LedgerUnreadableError(f"The ledger {path} cannot be read: {error.strerror}.") from None
     for problem in vouchers.problems:
         verdict.report("anchor-harmed", 0, problem)
     return verdict
@@ -52,7 +55,7 @@ def _gather(path: Path, anchors: Path | None) -> Vouchers:
 def _read_id(path: Path) -> str | None:
     """Return the ledger's id as its first record tells it, or None: then all anchors are wanted."""
     try:
-        return str(next(read_records([path]))["details"]["ledger"])
+        return str(next(read_records([path]))["details"]["ledger"])  # every file of a ledger begins so
     except LedgerUnreadableError as error:
         if not path.is_file():
             raise

@@ -189,17 +189,19 @@ def _print_verdict(verdict: Verdict) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for problem in verdict.problems:
         console.print(
-            Text.assemble((f"{verdict.path}:{problem.line}", "bold"), ": ", (problem.what, "red"), f" [{problem.code}]")
+            Text.assemble((f"{problem.path}:{problem.line}", "bold"), ": ", (problem.what, "red"), f" [{problem.code}]")
         )
     whose = f" of {verdict.workflow}" if verdict.workflow else ""
     console.print(Text(f"{verdict.records} records{whose}, ledger {verdict.ledger or 'unknown'}"))
+    if verdict.first > 1:
+        console.print(Text(f"they begin at {verdict.first}: older ones were removed by retention"))
     if not verdict.anchored:
         console.print(Text("no checkpoint was looked at: only the chain was followed", "yellow"))
     elif verdict.covered:
         covered = f"{verdict.checkpoints} checkpoints hold; covered up to {verdict.covered}, {verdict.covered_at}"
         console.print(Text(covered))
     if verdict.tail:
-        first = verdict.records - verdict.tail + 1
+        first = verdict.last - verdict.tail + 1
         console.print(Text(f"no checkpoint covers the last {verdict.tail} records yet, from {first} on", "yellow"))
     console.print(Text("intact", "green") if verdict.intact else Text(f"{len(verdict.problems)} problems", "red"))
 
@@ -225,11 +227,12 @@ def show(  # noqa: PLR0913, PLR0917 - each is a filter of its own
     """Show records, one a line; `--format json` prints them as they were written. It does not verify them."""
     import datetime as dt
 
+    from narrowgate.audit.ledger.places import list_parts
     from narrowgate.audit.ledger.reading import RecordFilter, choose_records, parse_since, read_records
 
     moment = None if since is None else parse_since(since, dt.datetime.now(dt.UTC))
     wanted = RecordFilter(frozenset(kind or ()), workflow, user, tool, moment)
-    for record in choose_records(read_records([ledger]), wanted, last):
+    for record in choose_records(read_records(list_parts(ledger)), wanted, last):
         typer.echo(json.dumps(record, ensure_ascii=False) if output is LedgerFormat.JSON else _say(record))
 
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from narrowgate.audit.ledger.checkpoints import Anchor, Checkpoint, Witness, name_anchor
 from narrowgate.audit.ledger.errors import CheckpointError, LedgerReplacedError, LedgerUnwritableError, RecordError
-from narrowgate.audit.ledger.file import LINE_LIMIT, LedgerFile
+from narrowgate.audit.ledger.file import LINE_LIMIT, MAX_BYTES, LedgerFile
+from narrowgate.audit.ledger.reading import choose_old_parts
 from narrowgate.audit.ledger.records import OWN_KINDS, Entry, Origin, format_time, serialize_entry, serialize_own
 from narrowgate.audit.ledger.redaction import Redaction
 from narrowgate.errors import NarrowgateError
@@ -46,7 +47,8 @@ class Ledger:
     """One process's hand on a ledger's file. Threads may share it; processes may share the file.
 
     `origin` says whose calls these are; without a `witness` no checkpoint is made. `warn(event, code)` hears of
-    what failed in the background. Made ready by the first record; `close` makes the last checkpoint.
+    what failed in the background. A file that reaches `max_bytes` is sealed, and the records go on in the next.
+    Made ready by the first record; `close` makes the last checkpoint.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of its own
@@ -58,6 +60,7 @@ class Ledger:
         redaction: Redaction | None = None,
         warn: Callable[[str, str], None] | None = None,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self.path = Path(path)
         self.origin = origin or Origin()
@@ -65,7 +68,7 @@ class Ledger:
         self.redaction = redaction or Redaction()
         self._warn = warn or (lambda _event, _code: None)
         self._checkpoint_seconds = checkpoint_seconds
-        self._file = LedgerFile(self.path, self._own_record)
+        self._file = LedgerFile(self.path, self._own_record, max_bytes=max_bytes)
         self._checkpoint_lock = threading.Lock()
         self._covered = 0
         self._opening: tuple[str, str] | None = None
@@ -206,6 +209,25 @@ class Ledger:
                 raise LedgerReplacedError(f"The ledger {self.path} does not begin as a ledger does.") from None
         return self._opening
 
+    def prune(self, before: dt.datetime, through: int | None = None) -> list[Path]:
+        """Remove the oldest sealed files whose records all are older than `before`, and return which.
+
+        With `through`, only files that hold no record after that number (what was shipped, for example). A record tells
+        it first: files that are gone without one are found by a verification.
+
+        Raises:
+            LedgerUnwritableError, LedgerReplacedError, LedgerUnreadableError: nothing was removed.
+
+        """
+        chosen, last = choose_old_parts(self.path, format_time(before), through)
+        if chosen:
+            details = {"through": last, "files": [part.name for part in chosen][-20:], "before": format_time(before)}
+            self._file.append(self._own_record("pruned", details))
+            self._file.sync()
+            for part in chosen:
+                part.unlink()
+        return chosen
+
     def close(self) -> None:
         """Put all on the disk, make the last checkpoint, close the file; what fails is told to `warn`."""
         self._stop.set()
@@ -223,7 +245,9 @@ class Ledger:
     def _own_record(self, kind: str, details: dict[str, Any]) -> bytes:
         if kind == "opened":
             self._opening = str(uuid.uuid4()), self.origin.workflow
-            details = {"ledger": self._opening[0], "host": socket.gethostname(), "path": os.path.realpath(self.path)}
+            details = {"ledger": self._opening[0]}
+        if kind in {"opened", "continued"}:
+            details = {**details, "host": socket.gethostname(), "path": os.path.realpath(self.path)}
         return serialize_own(kind, details, self.origin)
 
     def _tell_lost(self) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from narrowgate.audit.ledger.errors import LedgerError, RecordError
+from narrowgate.audit.ledger.places import list_parts
 from narrowgate.audit.ledger.records import RECORD_LIMIT, format_time, parse_line
 
 if TYPE_CHECKING:
@@ -96,3 +97,22 @@ def parse_since(text: str, now: dt.datetime) -> dt.datetime:
     except ValueError:
         raise RecordError(f"{text[:40]!r} is no time.", hint="30m, 12h, 90d, or 2026-01-31T08:15:00Z.") from None
     return when if when.tzinfo else when.replace(tzinfo=dt.UTC)
+
+
+def choose_old_parts(path: Path, before: str, through: int | None) -> tuple[list[Path], int]:
+    """Return the oldest sealed files of the ledger at `path` that end before a time, and the last record in them.
+
+    With `through`, only those that hold no record after that number. Raises LedgerUnreadableError.
+    """
+    chosen: list[Path] = []
+    last = 0
+    for part in list_parts(path)[:-1]:
+        end: dict[str, Any] = {}
+        for end in read_records([part]):  # noqa: B007 - the last one is wanted
+            pass
+        seq = int(end.get("seq") or 0)
+        if end.get("kind") != "sealed" or str(end["time"]) >= before or (through is not None and seq > through):
+            break
+        chosen.append(part)
+        last = seq
+    return chosen, last

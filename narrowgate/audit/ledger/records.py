@@ -24,9 +24,9 @@ FIRST_PREV: Final = "0" * 64
 RECORD_LIMIT: Final = 16 * 1024
 NAME_LIMIT: Final = 200
 
-# opened, recovered, lost and checkpoint are the writer's own; the others are an agent's.
-KINDS: Final = frozenset({"opened", "recovered", "lost", "checkpoint", "login", "lease", "begin", "call", "note"})
-OWN_KINDS: Final = frozenset({"opened", "recovered", "lost", "checkpoint"})
+# The writer's own kinds; the others are an agent's.
+OWN_KINDS: Final = frozenset({"opened", "recovered", "lost", "checkpoint", "sealed", "continued", "pruned"})
+KINDS: Final = OWN_KINDS | {"login", "lease", "begin", "call", "note"}
 OUTCOMES: Final = frozenset({"allowed", "refused", "failed", "unknown"})
 _NAMES: Final = Redaction(text_limit=NAME_LIMIT)
 
