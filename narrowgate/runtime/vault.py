@@ -194,9 +194,12 @@ class VaultConnection:
                 method, f"/v1/{path}", json=None if body is None else dict(body)
             )
         except requests.exceptions.SSLError as error:
-            untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
-            reason = "its certificate is not signed by the manifest's CA" if untrusted else "TLS failed"
-            raise VaultUnavailableError(f"Vault at {self.address} cannot be trusted: {reason}.") from None
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                reason = "its certificate is not signed by the manifest's CA"
+                raise VaultUnavailableError(f"Vault at {self.address} cannot be trusted: {reason}.") from None
+            # A handshake that broke off is a server in trouble, not a false one.
+            final = VaultUnavailableError(f"Vault at {self.address} cannot be reached: TLS failed.")
+            raise _RetryableError(final) from None
         except requests.Timeout:
             final = VaultUnavailableError(f"Vault at {self.address} did not answer in time.")
             raise _RetryableError(final) from None

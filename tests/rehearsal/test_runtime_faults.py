@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 from faulty_network import Wire, open_wire
@@ -171,6 +174,24 @@ def test_vault_is_unreachable_for_half_a_minute_while_agents_go_on_asking(agent:
         assert {type(item) for item in seen if isinstance(item, AgentError)} <= {VaultUnavailableError}
         assert seen[-1] == before
     pool.shutdown()
+
+
+def test_a_handshake_that_breaks_off_is_tried_again(agent: Agent, wire: Wire) -> None:
+    wire.cut = True
+    wire.break_open()
+    mend = threading.Timer(0.3, setattr, (wire, "cut", False))
+    mend.start()
+    (found,) = within_bound(lambda: agent.credential("incidents"))
+    mend.join()
+    assert found.lease_id
+
+
+def test_a_vault_of_another_authority_gets_no_token(rehearsal: LiveRehearsal) -> None:
+    manifest = json.loads(rehearsal.manifest(WORKFLOW).read_text(encoding="utf-8"))
+    manifest["vault"]["ca_pem"] = Path(requests.certs.where()).read_text(encoding="ascii")
+    token = rehearsal.token("alice", WORKFLOW)
+    with pytest.raises(VaultUnavailableError, match="not signed by the manifest's CA"), login(manifest, token):
+        pass
 
 
 def test_vault_is_slow(agent: Agent, wire: Wire) -> None:
