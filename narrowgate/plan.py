@@ -322,12 +322,27 @@ class Environment:
         return next((b for b in self.tools if b.tool == tool), ToolBinding(tool, ()))
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class RuleException:
+    """A resource that need not keep a rule, for `reason`, until the end of the day `expires` (as in 2026-12-31).
+
+    `resource` is its Pulumi URN without stack and project; `owner` answers for it.
+    """
+
+    rule: str
+    resource: str
+    reason: str
+    owner: str
+    expires: str
+
+
 @dataclass(frozen=True, slots=True)
 class AccessPlan:
-    """All access of one environment: its workflows, sorted by name."""
+    """All access of one environment: its workflows, sorted by name, and its exceptions from rules, sorted."""
 
     environment: Environment
     workflows: tuple[WorkflowAccess, ...]
+    exceptions: tuple[RuleException, ...] = ()
 
     def workflow(self, name: str) -> WorkflowAccess | None:
         """Return the workflow called `name`, or None."""

@@ -7,7 +7,7 @@ document that allows less is within. This module must not know Pulumi and must n
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from narrowgate.access import iam, vault
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         ToolDocuments,
         VaultSecretRole,
     )
-    from narrowgate.plan import Environment
+    from narrowgate.plan import Environment, RuleException
 
 _UNPROVEN = "could not be proven to be within the lock"
 
@@ -51,7 +51,8 @@ class LockedRole:
 class LockedDocuments:
     """What the lock of one environment compiles to, by name. Each question returns what is wrong, or None.
 
-    `secret_roles` are found by the path that mints, `secrets` (KV) by the path of their metadata.
+    `secret_roles` are found by the path that mints, `secrets` (KV) by the path of their metadata. `exceptions` are
+    those from rules.
     """
 
     environment: Environment
@@ -62,6 +63,7 @@ class LockedDocuments:
     secret_roles: Mapping[str, LockedRole]
     groups: Mapping[str, PostgresDocuments]
     secrets: Mapping[str, KvDocuments]
+    exceptions: tuple[RuleException, ...] = ()
 
     @classmethod
     def read(cls, environment: Environment, lock_path: Path) -> LockedDocuments:
@@ -74,7 +76,7 @@ class LockedDocuments:
         gains = compare_plans(lock, plan).gains
         if gains:
             raise LockError(f"the lock at {lock_path} was reviewed for other bindings: {gains[0].words}")
-        return cls.of_documents(compile_plan(plan))
+        return replace(cls.of_documents(compile_plan(plan)), exceptions=lock.exceptions)
 
     @classmethod
     def of_documents(cls, documents: PlanDocuments) -> LockedDocuments:

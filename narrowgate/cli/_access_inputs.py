@@ -111,7 +111,7 @@ def load_old(plan: AccessPlan, stacks: Path, base: str | None, lock: Path | None
 
 def empty_lock(plan: AccessPlan) -> AccessLock:
     """Return the lock of a new environment: no workflow, so that everything is new access."""
-    return replace(lock_of(plan), workflows=())
+    return replace(lock_of(plan), workflows=(), exceptions=())
 
 
 def load_base(plan: AccessPlan, stacks: Path, ref: str) -> AccessLock:

@@ -5,12 +5,13 @@ All mistakes of all files are found in one run. This module must not compile doc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from narrowgate.compile.collector import collector_paused
 from narrowgate.declarations.catalogue import Tool, read_tools
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
+from narrowgate.declarations.exceptions import Exceptions, read_exceptions
 from narrowgate.declarations.workflow_planning import WorkflowPlanner
 from narrowgate.declarations.workflows import Workflow, read_workflows
 from narrowgate.errors import Location
@@ -33,6 +34,7 @@ class Declarations:
     tools: dict[str, Tool | None]
     workflows: tuple[Workflow, ...]
     errors: tuple[DeclarationError, ...]
+    exceptions: Exceptions = field(default_factory=Exceptions)
 
     def plan(self, environment: Environment, bindings: EnvironmentSource | None = None) -> AccessPlan:
         """Return the plan of `environment`; raise `DeclarationErrors` with every mistake of every file.
@@ -49,7 +51,8 @@ class Declarations:
                     planned.append(access)
         if errors:
             raise DeclarationErrors(errors)
-        return AccessPlan(environment, tuple(sorted(planned, key=lambda access: access.name)))
+        workflows = tuple(sorted(planned, key=lambda access: access.name))
+        return AccessPlan(environment, workflows, self.exceptions.of(environment.name))
 
 
 def load_plan(stacks_dir: Path, environment: Environment) -> AccessPlan:
@@ -73,4 +76,6 @@ def read_declarations(stacks_dir: Path) -> Declarations:
             errors.append(DeclarationError("declarations end in .yaml", place, "file-name", f"{path.stem}.yaml"))
     tools, found = read_tools(stacks_dir / "tools")
     workflows, more = read_workflows(stacks_dir / "workflows")
-    return Declarations(stacks_dir, tools, tuple(workflows), (*errors, *found, *more))
+    exceptions = read_exceptions(stacks_dir)
+    all_errors = (*errors, *found, *more, *exceptions.errors)
+    return Declarations(stacks_dir, tools, tuple(workflows), all_errors, exceptions)

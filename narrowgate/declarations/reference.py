@@ -14,6 +14,7 @@ from narrowgate.compile.durations import PATTERN
 from narrowgate.declarations import models
 from narrowgate.declarations.durations import format_duration
 from narrowgate.declarations.environments import CONFIG_KEY
+from narrowgate.declarations.exceptions import ExceptionDeclaration, ExceptionsDeclaration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +27,9 @@ _HEAD: Final = """\
 # Reference: declarations
 
 Three kinds of files say all that agents may do: `stacks/tools/<tool>.yaml`, `stacks/workflows/<workflow>.yaml`, and the
-environment's bindings under `{key}` in `stacks/Pulumi.<stack>.yaml`. `narrowgate check`
-judges them together; JSON Schemas for editors are in `schemas/`.
+environment's bindings under `{key}` in `stacks/Pulumi.<stack>.yaml`. What need not keep a
+[rule](../rules/README.md) stands in `stacks/exceptions.yaml`. `narrowgate check` judges them together;
+JSON Schemas for editors are in `schemas/`.
 
 - Names are lower-case letters, digits and single `-`. Durations are written `90s`, `15m`, `1h30m`, `2d`.
 - YAML's aliases, anchors and tags are refused, as are duplicate and unknown keys.
@@ -54,6 +56,7 @@ _SECTIONS: Final[tuple[tuple[str, tuple[type[BaseModel], ...]], ...]] = (
             models.DeployerDeclaration,
         ),
     ),
+    ("Exceptions from rules", (ExceptionsDeclaration, ExceptionDeclaration)),
     ("Bindings of the backend `postgres`", (PostgresBinding,)),
 )
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of the three kinds of declarations, made of the models, so that an editor knows what the reader knows.
+"""JSON Schemas of the kinds of declarations, made of the models, so that an editor knows what the reader knows.
 
 They say what one file can say of itself; what needs other files (does the tool exist?) only `narrowgate check` can say.
 """
@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from narrowgate.compile.backends import BACKENDS
 from narrowgate.declarations.environments import CONFIG_KEY
+from narrowgate.declarations.exceptions import ExceptionsDeclaration
 from narrowgate.declarations.models import EnvironmentDeclaration, ToolDeclaration, WorkflowDeclaration
 from narrowgate.declarations.shards import FOUNDATION, SHARD_KEY, STACK_KEY
 
@@ -23,8 +24,9 @@ _DEFINITIONS: Final = "#/$defs/{model}"
 
 
 def build_schemas() -> dict[str, dict[str, Any]]:
-    """Return the schemas by file name: `tool.schema.json`, `workflow.schema.json`, `stack.schema.json`."""
+    """Return the schemas by file name: `exceptions.schema.json`, `stack.schema.json`, …."""
     return {
+        "exceptions.schema.json": {"$schema": DIALECT, **_model_schema(ExceptionsDeclaration)},
         "stack.schema.json": _stack_schema(),
         "tool.schema.json": _tool_schema(),
         "workflow.schema.json": {"$schema": DIALECT, **_model_schema(WorkflowDeclaration)},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from narrowgate.access.exceptions import is_excepted
 from narrowgate.errors import NarrowgateError
 from narrowgate.rules.estate import Estate, Subject
 from narrowgate.rules.registry import RULES
@@ -55,14 +56,19 @@ def judge(facts: Iterable[Fact], settings: Settings | None = None, rules: Sequen
 def judge_subject(subject: Subject, settings: Settings, rules: Sequence[Rule]) -> Iterator[Finding]:
     """Yield the findings of all `rules` about one subject; a crash of a rule is one.
 
-    A system identity is judged by its own table in place of the rules that a tool's identity must keep.
+    A system identity is judged by its own table in place of the rules that a tool's identity must keep, and has no
+    exceptions. What can't be decided is excepted from nothing either.
     """
-    replaced = REPLACED_RULES if is_system_identity(subject, settings) else frozenset()
+    is_system = is_system_identity(subject, settings)
+    replaced = REPLACED_RULES if is_system else frozenset()
+    exceptions = () if is_system else settings.exceptions
     for rule in rules:
         if rule.name in replaced or not isinstance(subject, rule.subjects):
             continue
         try:
-            yield from rule.judge(subject, settings)
+            for finding in rule.judge(subject, settings):
+                if not is_excepted(finding.rule, finding.resource, settings.environment, exceptions):
+                    yield finding
         except NarrowgateError as error:
             yield report(rule.name, subject)(
                 f"nobody can tell what it allows: {error}",

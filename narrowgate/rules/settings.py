@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from narrowgate.access.locked import LockedDocuments
     from narrowgate.errors import NarrowgateError
-    from narrowgate.plan import Environment
+    from narrowgate.plan import Environment, RuleException
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class Settings:
     be judged, so each is refused. `lock` is what the access lock compiles to, or why it can't be read; None only where
     there is no stack that it could be of (a file that somebody lints). `audit_device` is the audit device that Vault's
     own file declares; empty where none is bound. `gated_mounts` are secrets mounts whose every path needs an approval.
+    `exceptions` are the reviewed ones that are in force.
     """
 
     environment: str = ""
@@ -48,6 +49,7 @@ class Settings:
     lock: LockedDocuments | NarrowgateError | None = None
     audit_device: str = ""
     gated_mounts: tuple[str, ...] = ()
+    exceptions: tuple[RuleException, ...] = ()
 
 
 def settings_of(environment: Environment, lock: LockedDocuments | NarrowgateError | None = None) -> Settings:

@@ -9,11 +9,13 @@ guessed: bindings or a lock that can't be read leave the strictest settings, and
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pulumi
 
+from narrowgate.access.exceptions import in_force, today
 from narrowgate.access.lock import lock_file
 from narrowgate.access.locked import LockedDocuments
 from narrowgate.declarations import load_environment, stack_config_dir_of
@@ -62,8 +64,12 @@ def _stack_config_dir(stacks: Path) -> Path:
 
 
 def settings_for(environment: Environment, lock: Path) -> Settings:
-    """Return the settings of `environment`, with its lock at `lock` or why that can't be read."""
+    """Return the settings of `environment`, with its lock at `lock` or why that can't be read.
+
+    Only what the lock states is an exception, and only until it expires.
+    """
     try:
-        return settings_of(environment, LockedDocuments.read(environment, lock))
+        locked = LockedDocuments.read(environment, lock)
     except NarrowgateError as error:
         return settings_of(environment, error)
+    return replace(settings_of(environment, locked), exceptions=in_force(locked.exceptions, today()))

@@ -12,7 +12,7 @@ from narrowgate.access.diff.changes import Change, Kind, PlanComparison
 from narrowgate.access.diff.workflows import NO_WORKFLOW, WorkflowSide, compare_workflow
 from narrowgate.access.lock.facts import FACTS
 from narrowgate.access.lock.values import AccessLock, lock_of
-from narrowgate.plan import AccessPlan, Impact, WorkflowBinding
+from narrowgate.plan import AccessPlan, Impact, RuleException, WorkflowBinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def compare_plans(old: AccessPlan | AccessLock, new: AccessPlan | AccessLock) -> PlanComparison:
     """Return what `new` gains and loses over `old`, workflow by workflow, high impact first."""
     before, after = _lock(old), _lock(new)
-    changes = list(_compare_environments(before, after))
+    changes = [*_compare_environments(before, after), *_compare_exceptions(before.exceptions, after.exceptions)]
     unchanged: list[str] = []
     sides, others = _sides_of(before), _sides_of(after)
     for name in sorted(sides.keys() | others.keys()):
@@ -56,6 +56,27 @@ def _compare_environments(old: AccessLock, new: AccessLock) -> Iterator[Change]:
         if before != after:
             text = f"{fact.words} {after or 'none'} rather than {before or 'none'}"
             yield _of_all(Kind.GAIN if fact.gains and after else Kind.UNDECIDED, Impact.HIGH, text)
+
+
+def _compare_exceptions(old: tuple[RuleException, ...], new: tuple[RuleException, ...]) -> Iterator[Change]:
+    """Compare exceptions from rules: a further one, or one that lasts longer, may let anything through."""
+    before, after = ({(e.rule, e.resource): e for e in side} for side in (old, new))
+    for key, exception in after.items():
+        known = before.get(key)
+        what = f"{exception.resource} need not keep {exception.rule} until {exception.expires}"
+        why = f"{exception.owner} answers for it: {exception.reason}"
+        if known is None:
+            yield _of_all(Kind.GAIN, Impact.HIGH, f"{what}; {why}")
+        elif known.expires != exception.expires:
+            longer = exception.expires > known.expires
+            kind = Kind.GAIN if longer else Kind.LOSS
+            yield _of_all(kind, Impact.HIGH, f"{what} rather than {known.expires}; {why}")
+        elif known != exception:
+            yield _of_all(Kind.NOTE, Impact.LOW, f"{what}: {why} (was: {known.owner}: {known.reason})")
+    for key, exception in before.items():
+        if key not in after:
+            text = f"{exception.resource} must keep {exception.rule} again"
+            yield _of_all(Kind.LOSS, Impact.HIGH, text)
 
 
 def _of_all(kind: Kind, impact: Impact, text: str) -> Change:

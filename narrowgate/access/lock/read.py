@@ -7,6 +7,7 @@ another. This module must not judge what the lock says.
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import re
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from narrowgate.plan import (
     Backend,
     Factor,
     Impact,
+    RuleException,
     ToolAccess,
     WorkflowAccess,
     WorkflowBinding,
@@ -67,7 +69,7 @@ def read_lock(
     writes it, to its value: such a block is taken as that value without being read again.
     """
     header, *blocks = _split(text)
-    fields = _parse(header, path).fields(_HEADER)
+    fields = _parse(header, path).fields(_HEADER, "exceptions")
     _check_version(fields["version"])
     name = fields["environment"].text()
     if environment is not None and name != environment:
@@ -82,6 +84,7 @@ def read_lock(
         agents=tuple(_read_agent(workflow, node) for workflow, node in _sorted_entries(fields["agents"])),
         databases=tuple((tool, node.text()) for tool, node in _sorted_entries(fields["databases"])),
         workflows=_read_workflows(blocks, path, known or {}),
+        exceptions=_read_exceptions(fields["exceptions"]) if "exceptions" in fields else (),
     )
 
 
@@ -164,6 +167,21 @@ def _read_agent(workflow: str, node: Node) -> WorkflowBinding:
         principal_arn=fields["principal_arn"].text() or None,
         cidrs=fields["cidrs"].texts(),
     )
+
+
+def _read_exceptions(node: Node) -> tuple[RuleException, ...]:
+    found: list[RuleException] = []
+    for item in node.items():
+        fields = item.fields("rule resource reason owner expires")
+        try:
+            dt.date.fromisoformat(fields["expires"].text())
+        except ValueError as error:
+            raise fields["expires"].error("must be a date, as in 2026-12-31") from error
+        exception = RuleException(**{name: value.text() for name, value in fields.items()})
+        if found and exception <= found[-1]:
+            raise item.error("exceptions stand sorted, each once")
+        found.append(exception)
+    return tuple(found)
 
 
 def _read_workflows(

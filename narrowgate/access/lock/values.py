@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from narrowgate.access.lock.facts import read_facts
 from narrowgate.errors import Location, NarrowgateError
-from narrowgate.plan import AccessPlan, WorkflowAccess, WorkflowBinding
+from narrowgate.plan import AccessPlan, RuleException, WorkflowAccess, WorkflowBinding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,8 @@ class AccessLock:
     """All access of `environment`, workflows sorted by name.
 
     `facts` are the environment's (name, value) in the order of `FACTS`; `agents` say who a workflow's agent is where
-    its login is no JWT, sorted by workflow; `databases` are (tool, database), sorted by tool.
+    its login is no JWT, sorted by workflow; `databases` are (tool, database), sorted by tool; `exceptions` from rules
+    are sorted.
     """
 
     environment: str
@@ -45,6 +46,7 @@ class AccessLock:
     agents: tuple[WorkflowBinding, ...]
     databases: tuple[tuple[str, str], ...]
     workflows: tuple[WorkflowAccess, ...]
+    exceptions: tuple[RuleException, ...] = ()
 
     def workflow(self, name: str) -> WorkflowAccess | None:
         """Return the workflow called `name`, or None."""
@@ -54,7 +56,7 @@ class AccessLock:
         """Return the lock's access as a plan of `environment`, ready to compile; raise `LockError` for another's."""
         if environment.name != self.environment:
             raise another_environment(self.environment, environment.name, None)
-        return AccessPlan(environment, self.workflows)
+        return AccessPlan(environment, self.workflows, self.exceptions)
 
 
 def another_environment(found: str, wanted: str, location: Location | None) -> LockError:
@@ -80,6 +82,7 @@ def lock_of(plan: AccessPlan) -> AccessLock:
         agents=tuple(sorted(agents, key=lambda binding: binding.workflow)),
         databases=databases,
         workflows=tuple(sorted(plan.workflows, key=lambda workflow: workflow.name)),
+        exceptions=tuple(sorted(plan.exceptions)),
     )
 
 

@@ -7,6 +7,7 @@ This module must not read files and must not judge.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from narrowgate.access.lock.facts import FACTS
@@ -53,6 +54,7 @@ def write_header(lock: AccessLock) -> str:
             **facts,
             "agents": {agent.workflow: _describe_agent(agent) for agent in lock.agents},
             "databases": dict(lock.databases),
+            **({"exceptions": [asdict(exception) for exception in lock.exceptions]} if lock.exceptions else {}),
         }
     )
 
