@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import narrowgate_pulumi
 import pulumi
 import pytest
+from narrowgate_policies import transform
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,6 +150,7 @@ def test_the_program_deploys_its_shard_and_judges_all(
             deployed[stack] = {name for name in known if shard.holds(name)}
 
         monkeypatch.setattr(narrowgate_pulumi, "deploy_workflows", record)
+        monkeypatch.setattr(transform, "judge_every_resource", lambda *_: None)  # there is no engine to ask it
         monkeypatch.setattr(operations, "read_revocations", lambda _: {})
         monkeypatch.setattr(pulumi, "get_stack", lambda: stack)
         runpy.run_path(str(stacks / "__main__.py"))
