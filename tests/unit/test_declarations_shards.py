@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import narrowgate_pulumi
 import pulumi
 import pytest
-from narrowgate_policies import transform
 from hypothesis import given
 from hypothesis import strategies as st
+from narrowgate_policies import transform
 
 from narrowgate import operations
 from narrowgate.declarations import DeclarationErrors, Shard, load_plan, load_shard
