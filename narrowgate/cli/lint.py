@@ -96,8 +96,7 @@ def _fields(finding: Finding) -> dict[str, Any]:
         "path": finding.resource,
         "line": finding.line,
         "message": finding.message,
-        "detail": finding.detail,
-        "fix": finding.fix,
+        "detail": f"{finding.detail} Fix: {finding.fix}",
     }
 
 

@@ -14,6 +14,7 @@ from narrowgate.declarations.durations import format_duration
 from narrowgate.declarations.environments import CONFIG_PATH, EnvironmentSource, find_environments, read_environment
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors, suggest
 from narrowgate.declarations.planning import Declarations, read_declarations
+from narrowgate.declarations.ruling import find_broken_rules, find_unknown_rules
 from narrowgate.declarations.shards import find_shard_mistakes
 from narrowgate.declarations.workflow_planning import find_binding_mistakes
 
@@ -50,6 +51,7 @@ def check_stacks(stacks_dir: Path, environments: Sequence[str] | None = None) ->
     names = list(environments) if environments is not None else find_environments(stacks_dir)
     declarations = read_declarations(stacks_dir)
     errors, sources, plans = list(declarations.errors), [], []
+    errors += find_unknown_rules(declarations.exceptions)
     for name in names:
         try:
             sources.append(read_environment(stacks_dir, name))
@@ -62,7 +64,7 @@ def check_stacks(stacks_dir: Path, environments: Sequence[str] | None = None) ->
             plan = declarations.plan(source.environment, source)
             # The foundation has a document for every binding, right or not.
             if not bound:
-                compile_plan(plan)
+                errors += find_broken_rules(plan, compile_plan(plan), declarations, source)
                 plans.append(plan)
         except DeclarationErrors as error:
             errors += error.errors

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from narrowgate.access.exceptions import refuse_exception, today
 from narrowgate.compile.backends.backend import Declared
-from narrowgate.declarations.errors import DeclarationError, suggest
+from narrowgate.declarations.errors import DeclarationError
 from narrowgate.declarations.models import Line, Name, Owner, Version  # noqa: TC001 - pydantic reads them at run time
 from narrowgate.declarations.source import read_source
 from narrowgate.declarations.validation import validate
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from narrowgate.declarations.source import Source
+    from narrowgate.errors import Location
 
 FILE: Final = "exceptions.yaml"
 MAX_DAYS: Final = 366
@@ -71,10 +72,11 @@ class ExceptionsDeclaration(Declared):
 
 @dataclass(frozen=True, slots=True)
 class Exceptions:
-    """The exceptions of all environments, and the mistakes in them."""
+    """The exceptions of all environments, and the mistakes in them; `rules` are all that they name, with places."""
 
     by_environment: tuple[tuple[str, RuleException], ...] = ()
     errors: tuple[DeclarationError, ...] = ()
+    rules: tuple[tuple[str, Location], ...] = ()
 
     def of(self, environment: str) -> tuple[RuleException, ...]:
         """Return the exceptions of `environment`, sorted."""
@@ -98,19 +100,18 @@ def read_exceptions(stacks_dir: Path, day: dt.date | None = None) -> Exceptions:
         (each.environment, RuleException(each.rule, each.resource, each.reason, each.owner, each.expires))
         for each in declared.exceptions
     )
-    return Exceptions(found, tuple(errors))
+    rules = tuple(
+        (each.rule, source.locate(("exceptions", index, "rule"))) for index, each in enumerate(declared.exceptions)
+    )
+    return Exceptions(found, tuple(errors), rules)
 
 
 def _find_mistakes(declared: ExceptionsDeclaration, source: Source, day: dt.date) -> Iterator[DeclarationError]:
-    from narrowgate.rules.registry import BY_NAME  # most repositories have no exceptions, and rules take time to load
-
     seen: set[tuple[str, str, str]] = set()
     for index, each in enumerate(declared.exceptions):
         place = ("exceptions", index)
         key = (each.rule, each.environment, each.resource)
-        if each.rule not in BY_NAME:
-            yield source.error(f"no rule `{each.rule}`", (*place, "rule"), "unknown-rule", suggest(each.rule, BY_NAME))
-        elif why := refuse_exception(each.rule, each.resource, each.environment):
+        if why := refuse_exception(each.rule, each.resource, each.environment):
             yield source.error(why, (*place, "rule"), "exception-refused", "mend the resource")
         if key in seen:
             yield source.error("this exception stands twice", place, "duplicate", "take one out")

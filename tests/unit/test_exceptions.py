@@ -14,6 +14,7 @@ from narrowgate.access.enforcement import NotWithinLockError, enforce_lock
 from narrowgate.access.exceptions import ANYWHERE, NEVER, in_force, is_excepted, is_production, refuse_exception
 from narrowgate.access.lock import LockError, lock_of, read_lock, write_lock
 from narrowgate.declarations import DeclarationErrors, load_environment, load_plan
+from narrowgate.declarations.checking import check_stacks
 from narrowgate.declarations.exceptions import read_exceptions
 from narrowgate.plan import RuleException
 from narrowgate.rules import RULES, Settings, judge, settings_of
@@ -40,7 +41,6 @@ exceptions:
 MISTAKES = {
     "unknown key": ("    owner:", "    level: off\n    owner:", 7, 5, "unknown-key"),
     "missing reason": ("    reason: It is older than the boundary.\n", "", 3, 5, "missing-key"),
-    "unknown rule": ("iam-boundary-required", "iam-boundary-requird", 3, 11, "unknown-rule"),
     "a rule without exceptions": ("iam-boundary-required", "access-within-lock", 3, 11, "exception-refused"),
     "admin in production": ("environment: dev", "environment: prod", 3, 11, "exception-refused"),
     "a component of ours": (ROLE, f"narrowgate:index:AgentWorkflow${ROLE}", 3, 11, "exception-refused"),
@@ -80,6 +80,14 @@ def test_a_mistake_has_its_place_and_code(tmp_path: Path, name: str) -> None:
     if name != "anchor":  # its code is the reader's own
         assert error.code == code
     assert error.location.path.name == "exceptions.yaml"
+
+
+def test_a_rule_that_there_is_not_fails_the_check(stacks: Path) -> None:
+    soon = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)).isoformat()
+    write(stacks, RIGHT.replace("iam-boundary-required", "iam-boundary-requird").replace("2026-12-31", soon))
+    (error,) = check_stacks(stacks).errors
+    assert (error.code, error.location.line, error.location.column) == ("unknown-rule", 3, 11)
+    assert error.hint == "did you mean `iam-boundary-required`?"
 
 
 def test_the_same_exception_twice_is_a_mistake(tmp_path: Path) -> None:
