@@ -30,9 +30,7 @@ class AuditorError(LedgerError):
     """Vault does not answer the auditor, or not as it must."""
 
     code = "auditor-refused"
-    hint = (
-        "Set VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT of an auditor; `narrowgate access auditor` prints its policies."
-    )
+    hint = "Set VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT of an auditor: `narrowgate ledger policy auditor -e ENV`."
     exit_code = 2
 
 

@@ -1,6 +1,7 @@
 """Verifies a ledger by its path: finds what vouches for it, and holds its files against that.
 
-Where nothing that vouches can be read, nothing is verified: then it is an error, not a verdict.
+Where nothing that vouches can be read, nothing is verified: then it is an error, not a verdict. What was shipped may be
+held against it, too.
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ from narrowgate.audit.ledger.errors import LedgerError
 from narrowgate.audit.ledger.places import list_parts
 from narrowgate.audit.ledger.reading import LedgerUnreadableError, read_records
 from narrowgate.audit.ledger.verify import Verdict, verify_parts
+from narrowgate.audit.shipping.batches import read_lines
+from narrowgate.audit.shipping.errors import ShippedDiffersError
+from narrowgate.audit.shipping.fetching import fetch_ledger
 from narrowgate.audit.vouching import Vouchers, gather_vouchers, read_vouchers
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from narrowgate.audit.shipping.targets import Target
 
 
 def verify_path(path: Path, *, anchors: Path | None = None, chain_only: bool = False) -> Verdict:
@@ -63,3 +69,31 @@ def _read_id(path: Path) -> str | None:
     except (LedgerError, StopIteration, KeyError, TypeError):
         pass
     return None
+
+
+def compare_shipped(path: Path, target: Target, verdict: Verdict) -> int:
+    """Hold the ledger at `path` against what `target` has of it, add what differs to `verdict`, and return how far.
+
+    Records that were removed from the files by retention count as they were shipped.
+
+    Raises:
+        ShippingError: what was shipped cannot be read.
+
+    """
+    shipped = 0
+    try:
+        local = read_lines(path)
+        mine = next(local, None)
+        for raw in fetch_ledger(target, verdict.ledger):
+            shipped += 1
+            while mine is not None and mine.seq < shipped:
+                mine = next(local, None)
+            if mine is None:
+                verdict.report("tail-cut", 0, f"{target.name} has record {shipped}, which is not here any more")
+                break
+            if mine.seq == shipped and mine.raw != raw:
+                verdict.report("shipped-differs", 0, f"record {shipped} is not the one that {target.name} has")
+                break
+    except ShippedDiffersError as error:
+        verdict.report("shipped-differs", 0, str(error))
+    return shipped

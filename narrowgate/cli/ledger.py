@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from narrowgate.cli import _agent_inputs as inputs
+from narrowgate.cli import _ledger_shipping as shipping
 
 if TYPE_CHECKING:
     from narrowgate.audit.ledger.verify import Verdict
@@ -160,6 +161,9 @@ def _make_checkpoint(manifest: Path | None, workflow: str | None, token_file: Pa
 def verify(
     ledger: LedgerArgument,
     anchors: AnchorsOption = None,
+    shipped: Annotated[
+        str | None, typer.Option("--shipped", help="Hold it against what was shipped there, too, by a reader's login.")
+    ] = None,
     output: Output = LedgerFormat.TEXT,
     *,
     chain_only: Annotated[
@@ -171,9 +175,13 @@ def verify(
     It asks Vault by VAULT_ADDR, VAULT_TOKEN and VAULT_CACERT of an auditor. Exit 0: nothing was found. 1: somebody
     changed it, or an anchor. 2: it cannot be read, or nothing that vouches for it can.
     """
-    from narrowgate.audit.verification import verify_path
+    from narrowgate.audit.shipping.targets import parse_target
+    from narrowgate.audit.verification import compare_shipped, verify_path
 
     verdict = verify_path(ledger, anchors=anchors, chain_only=chain_only)
+    if shipped is not None:
+        count = compare_shipped(ledger, parse_target(shipped), verdict)
+        typer.echo(f"{count} records of it are at {shipped}", err=True)
     if output is LedgerFormat.JSON:
         typer.echo(json.dumps(verdict.describe(), indent=2))
     else:
@@ -267,3 +275,17 @@ def anchors() -> None:
 
     for line in write_vouchers(gather_vouchers(VaultReader(connect()))):
         typer.echo(line)
+
+
+_SHIP_EXAMPLES = _examples(
+    "narrowgate ledger ship ledger.jsonl --to s3://acme-ledgers/dev",
+    "narrowgate ledger ship ledger.jsonl --to logs:/narrowgate/ledgers --follow",
+)
+_FETCH_EXAMPLES = _examples("narrowgate ledger fetch 0b0e… --from s3://acme-ledgers/dev --output fetched.jsonl")
+_POLICY_EXAMPLES = _examples(
+    "narrowgate ledger policy shipper -e dev --to s3://acme-ledgers/dev", "narrowgate ledger policy auditor -e dev"
+)
+app.command("ship", epilog=_SHIP_EXAMPLES)(shipping.ship)
+app.command("fetch", epilog=_FETCH_EXAMPLES)(shipping.fetch)
+app.command("prune", epilog=_examples("narrowgate ledger prune ledger.jsonl --older-than 90d"))(shipping.prune)
+app.command("policy", epilog=_POLICY_EXAMPLES)(shipping.policy)
