@@ -220,6 +220,7 @@ class VaultBinding:
     ci_mount: str = "narrowgate-ci"
     adopt: tuple[str, ...] = ()
     revocations_mount: str = "narrowgate-revocations"
+    operator_mount: str = "narrowgate-operators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +301,14 @@ class DeployerBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorBinding:
+    """Who may stop workflows: the identity provider's `groups` (any of them), and `aws_principal`, an IAM ARN."""
+
+    groups: tuple[str, ...]
+    aws_principal: str
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """One environment: one Pulumi stack, one AWS account, one Vault (or namespace), and what names mean there."""
 
@@ -312,6 +321,7 @@ class Environment:
     kubernetes: KubernetesBinding | None = None
     workflows: tuple[WorkflowBinding, ...] = ()
     deployer: DeployerBinding | None = None
+    operator: OperatorBinding | None = None
 
     def agent(self, workflow: str) -> WorkflowBinding:
         """Return the binding of `workflow`; an unbound one has an empty one."""

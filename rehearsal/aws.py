@@ -23,6 +23,7 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from narrowgate.compile import names
 from rehearsal.aws_layer import OPERATOR_HEADER, RECORD_VARIABLE, SECRET_VARIABLE, SERVED
 from rehearsal.aws_web_identity import ISSUERS_VARIABLE
 from rehearsal.ci_tokens import write_issuers
@@ -203,6 +204,24 @@ def broker(layout: EnvironmentLayout) -> Person:
     return Person(name, f"{path}/", policy, layout.broker_credentials)
 
 
+def on_call(layout: EnvironmentLayout) -> Person | None:
+    """Return the people who may become the operator that stops workflows, as one user; None where none is bound."""
+    binding = describe(layout).operator
+    if binding is None:
+        return None
+    _, _, path_and_name = binding.aws_principal.partition(":user")
+    path, _, name = path_and_name.rpartition("/")
+    role = names.system_role_name(layout.environment, names.OPERATOR)
+    statement = {
+        "Sid": "BecomeTheOperator",
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Resource": f"arn:aws:iam::{account(layout)}:role/narrowgate/{layout.environment}/system/{role}",
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    return Person(name, f"{path}/", policy, layout.on_call_credentials)
+
+
 def read_key(person: Person) -> AccessKey | None:
     """Return the access key in `person`'s credentials file, or None where there is none."""
     parser = configparser.ConfigParser()
@@ -238,6 +257,8 @@ def seed(layout: EnvironmentLayout) -> Seeding:
         iam = _open_root_client(layout, "iam")
         empty = _ensure_person(layout, iam, operator(layout))
         broker_changed = _ensure_person(layout, iam, broker(layout))
+        if (people := on_call(layout)) is not None:
+            _ensure_person(layout, iam, people)
         key = read_operator_key(layout)
         _seed_logs(open_client(layout, "logs", key))
         _seed_documents(open_client(layout, "s3", key), find_bucket(layout), describe(layout).aws.region)

@@ -156,6 +156,11 @@ class EnvironmentLayout(Layout):
         return self.credentials / "broker-credentials"
 
     @property
+    def on_call_credentials(self) -> Path:
+        """Return the AWS shared-credentials file of the people who may stop workflows."""
+        return self.credentials / "on-call-credentials"
+
+    @property
     def pulumi_home(self) -> Path:
         """Return the engine's own home, so that a user's `~/.pulumi` is never touched."""
         return self.folder / "pulumi" / "home"

@@ -12,10 +12,11 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_vault as vault
 
-from narrowgate_pulumi.texts import as_json, thaw
+from narrowgate_pulumi.system_identity import make_identity
+from narrowgate_pulumi.texts import thaw
 
 if TYPE_CHECKING:
-    from narrowgate.compile.documents import DeployerDocuments, SystemIdentity
+    from narrowgate.compile.documents import DeployerDocuments
 
 
 class DeployerArgs(TypedDict):
@@ -53,48 +54,11 @@ class Deployer(pulumi.ComponentResource):
             **thaw(documents.auth_mount.config),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        role = self._make(name, documents.deployer, before, mount)
-        preview = self._make(name, documents.preview, before, mount)
+        role = make_identity(name, documents.deployer, self, mount, after=before)
+        preview = make_identity(name, documents.preview, self, mount, after=before)
         self.role_arn = role.arn
         self.preview_role_arn = preview.arn
         self.auth_mount = pulumi.Output.from_input(documents.auth_mount.path)
         self.register_outputs(
             {"role_arn": role.arn, "preview_role_arn": preview.arn, "auth_mount": documents.auth_mount.path}
         )
-
-    def _make(
-        self, name: str, identity: SystemIdentity, before: list[pulumi.Resource], mount: pulumi.Resource
-    ) -> aws.iam.Role:
-        prefix = f"{name}-{identity.kind}"
-        role = aws.iam.Role(
-            f"{prefix}-role",
-            name=identity.role.name,
-            path=identity.role.path,
-            assume_role_policy=as_json(identity.role.trust_policy),
-            max_session_duration=identity.role.max_session_seconds,
-            tags=dict(identity.role.tags),
-            # the provider's ARN is known, so no edge tells
-            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
-        )
-        for policy, document in sorted(identity.role.policies.items()):
-            aws.iam.RolePolicy(
-                f"{prefix}-{policy}-policy",
-                name=policy,
-                role=identity.role.name,
-                policy=as_json(document),
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
-            )
-        granted = vault.Policy(
-            f"{prefix}-vault-policy",
-            name=identity.policy.name,
-            policy=identity.policy.text,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        vault.jwt.AuthBackendRole(
-            f"{prefix}-login",
-            backend=identity.auth_role.mount,
-            role_name=identity.auth_role.name,
-            **thaw(identity.auth_role.settings),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[mount, granted]),
-        )
-        return role

@@ -117,7 +117,7 @@ def _find(name: str, kind: str) -> LoginResources:
     return LOGINS[kind]
 
 
-def _jwt_arguments(name: str, settings: Json) -> dict[str, Any]:
+def jwt_arguments(name: str, settings: Json) -> dict[str, Any]:
     """Return a JWT role's settings as the SDK takes them: a list of accepted claim values is one text with commas."""
     arguments: dict[str, Any] = thaw(settings)
     claims = {
@@ -126,7 +126,7 @@ def _jwt_arguments(name: str, settings: Json) -> dict[str, Any]:
     }
     if torn := [value for values in claims.values() for value in values if "," in value]:
         raise UnsupportedLoginError(
-            f"the workflow {name} binds a claim to {torn[0]!r}: Vault's provider would take it for several values",
+            f"the login of {name} binds a claim to {torn[0]!r}: Vault's provider would take it for several values",
             hint="use names without a comma",
         )
     if claims:
@@ -146,6 +146,6 @@ LOGINS: dict[str, LoginResources] = {
     "aws": LoginResources(
         vault.aws.AuthBackendClient, vault.aws.AuthBackendRole, role_name="role", arguments=_aws_arguments
     ),
-    "jwt": LoginResources(None, vault.jwt.AuthBackendRole, arguments=_jwt_arguments),
+    "jwt": LoginResources(None, vault.jwt.AuthBackendRole, arguments=jwt_arguments),
     "kubernetes": LoginResources(vault.kubernetes.AuthBackendConfig, vault.kubernetes.AuthBackendRole),
 }

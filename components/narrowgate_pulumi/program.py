@@ -19,6 +19,7 @@ from narrowgate.declarations.shards import WHOLE
 from narrowgate.errors import NarrowgateError
 from narrowgate_pulumi.deployer import Deployer
 from narrowgate_pulumi.environment import Environment
+from narrowgate_pulumi.operator import Operator
 from narrowgate_pulumi.passwords import look_up_password
 from narrowgate_pulumi.workflow import AgentWorkflow
 
@@ -98,6 +99,9 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
     if documents.deployer is not None:
         ci = Deployer(f"{environment.name}-ci", {"documents": documents.deployer}, opts=opts)
         pulumi.export("deployer", {"role_arn": ci.role_arn, "preview_role_arn": ci.preview_role_arn})
+    if documents.operator is not None:
+        operator = Operator(f"{environment.name}-people", {"documents": documents.operator}, opts=opts)
+        pulumi.export("operator", {"role_arn": operator.role_arn, "auth_mount": operator.auth_mount})
     pulumi.export("boundary", built.boundary_arn)
     pulumi.export("connections", built.connections)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -92,6 +93,24 @@ def outcome_as_json(outcome: Outcome, **more: object) -> str:
     """Return an outcome as JSON text, version 1."""
     steps = [asdict(result) for result in outcome.results]
     return json.dumps({"version": 1, **more, "held": outcome.held, "steps": steps, "lasting": list(outcome.lasting)})
+
+
+def show_preview(preview: Outcome, output: ReportFormat, about: Mapping[str, str | None]) -> None:
+    """Show what would be done, on stdout."""
+    if output is ReportFormat.JSON:
+        typer.echo(outcome_as_json(preview, **about, dry_run=True))
+        return
+    for result in preview.results:
+        typer.echo(f"would {result.detail}" if result.held else f"cannot: {result.detail}")
+    print_lasting(preview)
+
+
+def confirm(question: str) -> bool:
+    """Return whether a person at a terminal says yes; where there is none, say how to do it."""
+    if sys.stdin.isatty() and sys.stdout.isatty() and typer.confirm(question, err=True):
+        return True
+    typer.echo("Nothing was done. To do it, give --yes.", err=True)
+    return False
 
 
 def print_lasting(outcome: Outcome) -> None:

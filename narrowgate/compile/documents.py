@@ -219,7 +219,7 @@ class SystemRole:
 
 @dataclass(frozen=True, slots=True)
 class SystemIdentity:
-    """One system identity: its IAM role, its Vault policy, and the role of CI's auth mount by which it logs in."""
+    """One system identity: its IAM role, its Vault policy, and the role of an auth mount by which it logs in."""
 
     kind: str
     role: SystemRole
@@ -238,6 +238,14 @@ class DeployerDocuments:
     auth_mount: AuthMount
     deployer: SystemIdentity
     preview: SystemIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorDocuments:
+    """The operator's identity, and the auth mount at which people log in as it."""
+
+    auth_mount: AuthMount
+    operator: SystemIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +276,7 @@ class FoundationDocuments:
     signing_mount: str = "narrowgate-transit"
     audit_response_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     revocations_mount: str = "narrowgate-revocations"
+    operator: OperatorDocuments | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from narrowgate.compile.boundary import boundary_policy
 from narrowgate.compile.deployer import compile_deployer
 from narrowgate.compile.documents import FoundationDocuments, Json
 from narrowgate.compile.ledger import ANCHOR_MOUNT, AUDIT_RESPONSE_KEYS, SIGNING_MOUNT
+from narrowgate.compile.operator import compile_operator
 
 if TYPE_CHECKING:
     from narrowgate.plan import Environment
@@ -64,6 +65,7 @@ def compile_foundation(environment: Environment) -> FoundationDocuments:
         signing_mount=SIGNING_MOUNT,
         audit_response_keys=AUDIT_RESPONSE_KEYS,
         revocations_mount=environment.vault.revocations_mount,
+        operator=compile_operator(environment),
     )
 
 

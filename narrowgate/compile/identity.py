@@ -87,7 +87,8 @@ def _audience(workflow: WorkflowAccess, environment: Environment) -> str:
     return names.audience(environment.identity.audience_prefix, environment.name, workflow.name)
 
 
-def _jwt_config(environment: Environment) -> dict[str, Any]:
+def trust_issuer(environment: Environment) -> dict[str, Any]:
+    """Return the settings of an auth mount that believes the environment's identity provider."""
     identity = environment.identity
     if identity.jwks_url is not None:
         return {"bound_issuer": identity.issuer, "jwks_url": identity.jwks_url}
@@ -202,6 +203,6 @@ LOGINS: Final[dict[str, Login]] = {
         _aws_config,
         _aws_role,
     ),
-    "jwt": Login("jwt", lambda _w, _e: {}, _jwt_config, _jwt_role),
+    "jwt": Login("jwt", lambda _w, _e: {}, trust_issuer, _jwt_role),
     "kubernetes": Login("kubernetes", _kubernetes_needs, _kubernetes_config, _kubernetes_role),
 }

@@ -20,7 +20,8 @@ AUTH_ROLE: Final = "agent"
 BOUNDARY: Final = "boundary"
 DEPLOYER: Final = "deployer"
 PREVIEW: Final = "preview"
-SYSTEM_POLICIES: Final = {kind: f"system.{kind}" for kind in (DEPLOYER, PREVIEW)}
+OPERATOR: Final = "operator"
+SYSTEM_POLICIES: Final = {kind: f"system.{kind}" for kind in (DEPLOYER, PREVIEW, OPERATOR)}
 # What the policies of workflows begin with; a system identity's do not.
 POLICY_PREFIXES: Final = ("agent.", "tool.")
 # The IAM roles that a workflow stack makes.
@@ -73,8 +74,13 @@ def connection_name(database: str, host: str, port: int, *, ambiguous: bool) -> 
     return f"{safe[:40]}-{_digest(host, str(port), database, length=8)}"
 
 
+def operator_audience(prefix: str, environment: str) -> str:
+    """Return the audience of operators' tokens; no workflow's is so: a name holds no colon."""
+    return f"{prefix}:{environment}:system:{OPERATOR}"
+
+
 def system_role_name(environment: str, kind: str) -> str:
-    """Return the IAM role of a system identity (deployer, preview); no tool's role is named so: it ends in a hash."""
+    """Return the IAM role of a system identity; no tool's role is named so: it ends in a hash."""
     return f"ng-{environment}-{kind}"
 
 

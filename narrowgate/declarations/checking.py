@@ -132,6 +132,9 @@ def _realities(source: EnvironmentSource) -> Iterator[tuple[tuple[object, ...], 
             yield ("job", ci.issuer, subject), ("deployer", place), f"CI's job {subject}"
         audience = f"the audience {ci.audience} of CI's tokens"
         yield ("audience", ci.issuer, ci.audience), ("deployer", "audience"), audience
+    if (people := environment.operator) is not None:
+        principal = people.aws_principal
+        yield ("principal", principal), ("operator", "aws_principal"), f"the operators' IAM principal {principal}"
     for tool in environment.tools:
         values = dict(tool.values)
         if {"host", "database"} <= values.keys():

@@ -28,6 +28,7 @@ from narrowgate.plan import (
     IdentityBinding,
     KubernetesBinding,
     Limits,
+    OperatorBinding,
     ToolBinding,
     VaultBinding,
     WorkflowBinding,
@@ -158,6 +159,9 @@ def _check(declaration: EnvironmentDeclaration) -> Iterator[Problem]:
     if declaration.deployer is not None:
         for problem in _check_deployer(declaration.deployer, declaration):
             yield problem.under("deployer")
+    if f"{declaration.vault.operator_mount}/".startswith(f"{declaration.vault.auth_prefix}/"):
+        message = f"the deployer may write every login under {declaration.vault.auth_prefix}/"
+        yield Problem(("vault", "operator_mount"), "bad-value", message, "put operators' logins elsewhere")
     expected = f"/narrowgate/{declaration.name}/"
     if expected not in aws.broker_arn:
         message = f"the broker's path is not {expected}"
@@ -213,6 +217,9 @@ def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
             for name, bound in sorted(declaration.workflows.items())
         ),
         deployer=None if declaration.deployer is None else _to_deployer(declaration.deployer),
+        operator=None
+        if declaration.operator is None
+        else OperatorBinding(tuple(sorted(set(declaration.operator.groups))), declaration.operator.aws_principal),
     )
 
 

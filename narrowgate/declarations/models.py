@@ -204,6 +204,8 @@ class VaultDeclaration(Declared):
     """What exists already and stays its owner's: the foundation checks it, and never makes, changes or deletes it."""
     revocations_mount: MountPath = "narrowgate-revocations"
     """Where the records of revoked workflows are kept, outside every stack."""
+    operator_mount: MountPath = "narrowgate-operators"
+    """Where people log in who may stop workflows."""
 
 
 Pointer = Annotated[str, Field(pattern=r"^(/[^/\x00-\x1f]+)+$")]
@@ -289,6 +291,15 @@ class DeployerDeclaration(Declared):
     """Whether the account already has an OIDC provider for the issuer; then it must know the audience."""
 
 
+class OperatorDeclaration(Declared):
+    """Who may stop a workflow, or one user of it, by `narrowgate revoke`; that identity can grant nothing."""
+
+    groups: Annotated[list[ClaimValue], Field(min_length=1)]
+    """The identity provider's groups whose people may, any of them."""
+    aws_principal: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[A-Za-z0-9_+=,.@/-]+$")]
+    """The IAM role (or user) of those people that may assume the operator's role."""
+
+
 class LimitsDeclaration(Declared):
     """Caps on time: `max_ttl` for a tool's credentials, `max_session` for an agent's login."""
 
@@ -319,3 +330,5 @@ class EnvironmentDeclaration(Declared):
     """Who the agents are that log in without a token of the issuer."""
     deployer: DeployerDeclaration | None = None
     """Which jobs of CI deploy here; without it, only people do."""
+    operator: OperatorDeclaration | None = None
+    """Who may stop a workflow; without it, only administrators can."""

@@ -13,6 +13,7 @@ from narrowgate.operations.steps import Operator, StepResult, list_revocation_st
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from narrowgate.operations.record import RevocationRecord
     from narrowgate.operations.target import Target
     from narrowgate.operations.vault import VaultOperator
 
@@ -48,6 +49,26 @@ def revoke(target: Target, operator: Operator, reason: str, report: Callable[[St
     return Outcome(tuple(results), target.lasting)
 
 
+def preview_restore(target: Target, operator: Operator) -> Outcome:
+    """Return what `restore` would do; nothing is changed. Raise NotRevokedError or VaultRefusedError."""
+    _require_revoked(target, RevocationRecords(operator.vault, target.records))
+    place = f"{target.records}/{target.workflow}"
+    if target.user is None:
+        detail = f"lift the record {place}; the next deploy brings the login back"
+        return Outcome((StepResult("record", held=True, detail=detail),))
+    enable = StepResult("logins", held=True, detail=f"enable the entity of {target.user} on {target.auth_mount}")
+    return Outcome((enable, StepResult("record", held=True, detail=f"lift the record {place}")))
+
+
+def _require_revoked(target: Target, records: RevocationRecords) -> tuple[RevocationRecord, int]:
+    record, version = records.read(target.workflow)
+    revoked = record.whole if target.user is None else record.users.get(target.user)
+    if revoked is None:
+        whom = target.workflow if target.user is None else f"{target.user} at {target.workflow}"
+        raise NotRevokedError(f"{whom} is not revoked.")
+    return record, version
+
+
 def restore(target: Target, operator: Operator, report: Callable[[StepResult], None]) -> Outcome:
     """Lift a revocation. A workflow's login comes back by the next deploy, a user's at once; what was cut stays cut.
 
@@ -57,11 +78,7 @@ def restore(target: Target, operator: Operator, report: Callable[[StepResult], N
 
     """
     records = RevocationRecords(operator.vault, target.records)
-    record, version = records.read(target.workflow)
-    revoked = record.whole if target.user is None else record.users.get(target.user)
-    if revoked is None:
-        whom = target.workflow if target.user is None else f"{target.user} at {target.workflow}"
-        raise NotRevokedError(f"{whom} is not revoked.")
+    record, version = _require_revoked(target, records)
     results = []
     if target.user is not None:
         results.append(_admit(target, operator))

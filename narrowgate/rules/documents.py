@@ -48,6 +48,10 @@ def _foundation(plan: documents.PlanDocuments) -> Iterator[Fact]:
         yield VaultAuthMount(at="CI's auth mount", path=mount.path, method=mount.type, settings=mount.config)
         for identity in (foundation.deployer.deployer, foundation.deployer.preview):
             yield from _system_identity(identity)
+    if foundation.operator is not None:
+        mount = foundation.operator.auth_mount
+        yield VaultAuthMount(at="operators' auth mount", path=mount.path, method=mount.type, settings=mount.config)
+        yield from _system_identity(foundation.operator.operator)
 
 
 def _system_identity(identity: documents.SystemIdentity) -> Iterator[Fact]:

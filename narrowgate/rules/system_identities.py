@@ -19,7 +19,7 @@ from narrowgate.rules.facts import IamIdentity, VaultAuthRole, VaultPolicy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from narrowgate.plan import Environment
+    from narrowgate.plan import Environment, OperatorBinding
     from narrowgate.rules.estate import Subject
     from narrowgate.rules.settings import Settings
 
@@ -36,6 +36,7 @@ REPLACED_RULES: Final = frozenset(
         "vault-policy-no-root-paths",
         "vault-policy-no-sudo",
         "vault-policy-own-paths",
+        "workflow-no-shared-identity",
         "workflow-owner-required",
     }
 )
@@ -43,12 +44,14 @@ REPLACED_RULES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How a system identity logs in to Vault: at `mount`, with a token of `subject` for `audience` with `claims`."""
+    """How a system identity logs in to Vault: at `mount`, with a token for `audience` with `claims`.
+
+    Each claim is one text, or several of which the token has one.
+    """
 
     mount: str
     audience: str
-    subject: str
-    claims: tuple[tuple[str, str], ...]
+    claims: tuple[tuple[str, str | tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,33 @@ _DEPLOYED_PATHS: Final = (
     ("auth/token/renew-self", "update", "update"),
     ("auth/token/revoke-self", "update", "update"),
 )
+# path, what the operator may do there
+_OPERATED_PATHS: Final = (
+    ("{revocations_mount}/data/+", "create read update"),
+    ("{revocations_mount}/metadata", "list"),
+    # a workflow's login: gone until the next deploy
+    ("sys/auth", "read"),
+    ("auth/{auth_prefix}/+/role/+", "read delete"),
+    # leases and tokens: to count and to end, never to get
+    ("sys/leases/lookup/auth/{auth_prefix}/+/login", "list sudo"),
+    ("sys/leases/lookup/{aws_mount}/sts/+", "list sudo"),
+    ("sys/leases/lookup/{database_mount}/creds/+", "list sudo"),
+    ("sys/leases/revoke-prefix/auth/{auth_prefix}/+/login", "update sudo"),
+    ("sys/leases/revoke-prefix/{aws_mount}/sts/+", "update sudo"),
+    ("sys/leases/revoke-prefix/{database_mount}/creds/+", "update sudo"),
+    ("auth/token/accessors", "list sudo"),
+    ("auth/token/lookup-accessor", "update"),
+    ("auth/token/revoke-accessor", "update"),
+    ("identity/lookup/entity", "update"),
+    # the login itself
+    ("auth/token/lookup-self", "read"),
+    ("auth/token/revoke-self", "update"),
+)
+_DISABLE: Final = """path "identity/entity/id/+" {
+  capabilities = ["update"]
+  allowed_parameters = { "disabled" = ["true"] }
+  required_parameters = ["disabled"]
+}"""
 _CHANGES: Final = (
     "iam:CreateRole", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy",
     "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
@@ -130,8 +160,10 @@ def ceilings_of(environment: Environment) -> tuple[Ceiling, ...]:
             (names.DEPLOYER, binding.subject, binding.claims),
             (names.PREVIEW, binding.preview_subject, binding.preview_claims),
         ):
-            login = Login(environment.vault.ci_mount, binding.audience, subject, claims)
-            found.append(_of_ci(environment, kind, login, binding.issuer))
+            login = Login(environment.vault.ci_mount, binding.audience, (("sub", subject), *claims))
+            found.append(_of_ci(environment, kind, login, (binding.issuer, subject)))
+    if environment.operator is not None:
+        found.append(_operator(environment, environment.operator))
     return tuple(found)
 
 
@@ -142,7 +174,29 @@ def _broker(environment: Environment) -> Ceiling:
     return Ceiling(BROKER, environment.aws.broker_arn, allows)
 
 
-def _of_ci(environment: Environment, kind: str, login: Login, issuer: str) -> Ceiling:
+def _operator(environment: Environment, binding: OperatorBinding) -> Ceiling:
+    """Return the operator's: it takes access away; of an entity it can set that it is disabled, and nothing else."""
+    aws, identity = environment.aws, environment.identity
+    boundary = f"arn:{aws.partition}:iam::{aws.account}:policy/narrowgate/{environment.name}/boundary"
+    within = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+    roles = _roles(environment, "tool")
+    audience = f"{identity.audience_prefix}:{environment.name}:system:operator"
+    return Ceiling(
+        kind=names.OPERATOR,
+        arn=f"arn:{aws.partition}:iam::{aws.account}:role/narrowgate/{environment.name}/system/"
+        + names.system_role_name(environment.name, names.OPERATOR),
+        allows=_document(
+            _allow(("iam:PutRolePolicy",), roles, Condition=within), _allow(("iam:GetRolePolicy",), roles)
+        ),
+        trusts=_document({"Effect": "Allow", "Principal": {"AWS": binding.aws_principal}, "Action": "sts:AssumeRole"}),
+        policy=names.SYSTEM_POLICIES[names.OPERATOR],
+        paths=f"{_render(environment, _OPERATED_PATHS, 1)}\n{_DISABLE}",
+        login=Login(environment.vault.operator_mount, audience, ((identity.groups_claim, binding.groups),)),
+    )
+
+
+def _of_ci(environment: Environment, kind: str, login: Login, job: tuple[str, str]) -> Ceiling:
+    issuer, subject = job
     aws, host = environment.aws, issuer.removeprefix("https://").rstrip("/")
     roles = _roles(environment, "gated", "tool")
     boundary = f"arn:{aws.partition}:iam::{aws.account}:policy/narrowgate/{environment.name}/boundary"
@@ -154,7 +208,7 @@ def _of_ci(environment: Environment, kind: str, login: Login, issuer: str) -> Ce
         "Effect": "Allow",
         "Principal": {"Federated": f"arn:{aws.partition}:iam::{aws.account}:oidc-provider/{host}"},
         "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {f"{host}:aud": login.audience, f"{host}:sub": login.subject}},
+        "Condition": {"StringEquals": {f"{host}:aud": login.audience, f"{host}:sub": subject}},
     }
     return Ceiling(
         kind=kind,
@@ -163,7 +217,7 @@ def _of_ci(environment: Environment, kind: str, login: Login, issuer: str) -> Ce
         allows=_document(*statements),
         trusts=_document(trust),
         policy=names.SYSTEM_POLICIES[kind],
-        paths=_paths(environment, 1 if kind == names.DEPLOYER else 2),
+        paths=_render(environment, _DEPLOYED_PATHS, 1 if kind == names.DEPLOYER else 2),
         login=login,
     )
 
@@ -181,7 +235,7 @@ def _document(*statements: Mapping[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def _paths(environment: Environment, column: int) -> str:
+def _render(environment: Environment, rows: tuple[tuple[str, ...], ...], column: int) -> str:
     vault = environment.vault
     places = {
         "auth_prefix": vault.auth_prefix,
@@ -193,7 +247,7 @@ def _paths(environment: Environment, column: int) -> str:
     }
     return "\n".join(
         f"path {json.dumps(row[0].format(**places))} {{ capabilities = {json.dumps(row[column].split())} }}"
-        for row in _DEPLOYED_PATHS
+        for row in rows
     )
 
 

@@ -1,4 +1,4 @@
-"""`system-identity-fixed`: the broker, the deployer and the preview are what the table says, and nothing more.
+"""`system-identity-fixed`: broker, deployer, preview and operator are what the table says, and nothing more.
 
 Source: the permission model (least privilege, separation of duties): whoever deploys access must not be able to widen
 their own, and a system identity has no exception from the rules but a ceiling (`system_identities`). What its policies
@@ -86,9 +86,9 @@ def _judge_role(subject: IamIdentity, ceiling: Ceiling) -> Iterator[Finding]:
         context = answer.witness.context if answer.witness else {}
         who = " and ".join(f"{key} = {value}" for key, value in sorted(context.items())) or answer.reason or "anybody"
         yield found(
-            f"the {ceiling.kind} lets in somebody else than its job of CI",
+            f"the {ceiling.kind} lets in somebody else than the environment names",
             detail=f"It is assumed by a token with {who}.",
-            fix="Trust the bound issuer, audience and subject alone, by StringEquals.",
+            fix="Trust only what the environment binds: issuer, audience and subject by StringEquals, or a principal.",
         )
 
 
@@ -107,22 +107,23 @@ def _judge_login(subject: VaultAuthRole, ceiling: Ceiling) -> Iterator[Finding]:
     if login is None:
         return
     given = bound_claims(subject)
-    wanted = {"sub": (login.subject,), **{claim: (value,) for claim, value in login.claims}}
+    wanted = {claim: (value,) if isinstance(value, str) else value for claim, value in login.claims}
+    who = " and ".join(f"{claim} = {' or '.join(values)}" for claim, values in sorted(wanted.items()))
     audiences = tuple(subject.settings.get("bound_audiences") or ())
     wrong = {
-        "is not at CI's auth mount": subject.mount != login.mount,
+        "is not at its own auth mount": subject.mount != login.mount,
         "has other policies too": subject.policies != (ceiling.policy,),
         "takes other audiences": audiences != (login.audience,),
-        "does not bind the job that the environment names": any(given.get(name) != wanted[name] for name in wanted),
+        "does not bind whom the environment names": any(given.get(name) != wanted[name] for name in wanted),
         "takes patterns": subject.settings.get("bound_claims_type", "string") != "string",
-        "is no login by CI's token": subject.settings.get("role_type", subject.method) != "jwt",
+        "is no login by a token": subject.settings.get("role_type", subject.method) != "jwt",
         "gives it Vault's default policy": subject.settings.get("token_no_default_policy") is not True,
     }
     for what in (what for what, is_wrong in wrong.items() if is_wrong):
         yield report(NAME, subject)(
             f"the login {subject.mount}/{subject.name} of the {ceiling.kind} {what}",
-            detail=f"Somebody else than CI's job {login.subject} can be the {ceiling.kind}, or it can do more.",
-            fix=f"Bind audience {login.audience} and subject {login.subject}, with the policy {ceiling.policy} alone.",
+            detail=f"Somebody else than who has {who} can be the {ceiling.kind}, or it can do more.",
+            fix=f"Bind audience {login.audience} and {who}, with the policy {ceiling.policy} alone.",
         )
 
 

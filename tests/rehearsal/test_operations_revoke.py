@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from botocore.exceptions import ClientError
+from operator_login import operator_process
 
 from narrowgate.operations.sessions import POLICY_NAME
 from narrowgate.runtime import AccessRefusedError, Agent, LoginRefusedError, RevokedError, login
@@ -26,10 +27,13 @@ RECORDS = "narrowgate-revocations"
 PLAIN = ("--non-interactive", "--color", "never", "--yes", "--skip-preview")
 
 
-def run(rehearsal: LiveRehearsal, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(
+    rehearsal: LiveRehearsal, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the CLI as the operator, who can only cut, or with another `environment`."""
     return subprocess.run(
         [str(rehearsal.layout.venv / "bin" / "narrowgate"), *arguments],
-        env=rehearsal.environment(),
+        env=environment or operator_process(rehearsal),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -38,11 +42,17 @@ def run(rehearsal: LiveRehearsal, *arguments: str) -> subprocess.CompletedProces
     )
 
 
-def narrowgate(rehearsal: LiveRehearsal, *arguments: str, expect: int = 0) -> dict[str, Any]:
-    done = run(rehearsal, *arguments, "--format", "json")
+def narrowgate(
+    rehearsal: LiveRehearsal, *arguments: str, expect: int = 0, environment: dict[str, str] | None = None
+) -> dict[str, Any]:
+    done = run(rehearsal, *arguments, "--format", "json", environment=environment)
     assert done.returncode == expect, done.stdout + done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
+
+
+def as_administrator(rehearsal: LiveRehearsal, *arguments: str) -> dict[str, Any]:
+    return narrowgate(rehearsal, *arguments, environment=rehearsal.environment())
 
 
 def log_in(rehearsal: LiveRehearsal, user: str, workflow: str = WORKFLOW) -> Any:  # noqa: ANN401
@@ -86,9 +96,9 @@ def clean(rehearsal: LiveRehearsal) -> Iterator[LiveRehearsal]:
     for workflow in known["data"]["keys"] if known else ():
         held = vault.read(f"{RECORDS}/data/{workflow}")["data"]["data"]
         for user in held["users"]:
-            narrowgate(rehearsal, "restore", workflow, "--user", user)
+            as_administrator(rehearsal, "restore", workflow, "--user", user, "--yes")
         if held["whole"]:
-            narrowgate(rehearsal, "restore", workflow)
+            narrowgate(rehearsal, "restore", workflow, "--yes")
             deployed = False
     if not deployed:
         rehearsal.run("pulumi", "up", *PLAIN)
@@ -122,7 +132,7 @@ def test_a_revoked_workflow_is_dead_at_once_and_stays_so_through_deploys(clean: 
     with pytest.raises(LoginRefusedError), log_in(clean, ALICE):
         pass
 
-    narrowgate(clean, "restore", WORKFLOW)
+    narrowgate(clean, "restore", WORKFLOW, "--yes")
     clean.run("pulumi", "up", *PLAIN)
     with log_in(clean, ALICE) as agent:
         assert read_rows(agent) > 0
@@ -132,7 +142,7 @@ def test_a_revoked_workflow_is_dead_at_once_and_stays_so_through_deploys(clean: 
 
 def test_a_restore_needs_no_refresh_to_bring_the_login_back(clean: LiveRehearsal) -> None:
     narrowgate(clean, "revoke", WORKFLOW, "--reason", "a drill", "--yes")
-    narrowgate(clean, "restore", WORKFLOW)
+    narrowgate(clean, "restore", WORKFLOW, "--yes")
     clean.run("pulumi", "up", *PLAIN)  # its state still holds the role that the revocation deleted
     with log_in(clean, ALICE) as agent:
         assert read_rows(agent) > 0
@@ -164,18 +174,25 @@ def test_one_user_is_cut_off_and_the_others_go_on(clean: LiveRehearsal) -> None:
     clean.run("pulumi", "up", *PLAIN, "--expect-no-changes")
     with pytest.raises(LoginRefusedError), log_in(clean, ALICE):
         pass
-    narrowgate(clean, "restore", WORKFLOW, "--user", ALICE)
+    refused = run(clean, "restore", WORKFLOW, "--user", ALICE, "--yes")
+    assert refused.returncode == 1
+    assert "an administrator" in refused.stderr
+    with pytest.raises(LoginRefusedError), log_in(clean, ALICE):
+        pass
+    as_administrator(clean, "restore", WORKFLOW, "--user", ALICE, "--yes")
     with log_in(clean, ALICE) as alice:
         assert read_rows(alice) > 0
 
 
 def test_a_user_who_never_logged_in_is_refused_the_first_time(clean: LiveRehearsal) -> None:
     user = "newcomer"
-    narrowgate(clean, "revoke", WORKFLOW, "--user", user, "--reason", "never again", "--yes")
+    refused = narrowgate(clean, "revoke", WORKFLOW, "--user", user, "--reason", "never again", "--yes", expect=1)
+    assert [step["name"] for step in refused["steps"] if not step["held"]] == ["logins"]  # and it says so
+    as_administrator(clean, "revoke", WORKFLOW, "--user", user, "--reason", "never again", "--yes")
     token = clean.token(user, WORKFLOW, groups=ON_CALL)
     with pytest.raises(LoginRefusedError), login(clean.manifest(WORKFLOW), token):
         pass
-    narrowgate(clean, "restore", WORKFLOW, "--user", user)
+    as_administrator(clean, "restore", WORKFLOW, "--user", user, "--yes")
     with login(clean.manifest(WORKFLOW), token) as agent:
         assert read_rows(agent) > 0
 
@@ -184,7 +201,8 @@ def test_a_dry_run_changes_nothing_and_says_what_it_would_do(clean: LiveRehearsa
     with log_in(clean, ALICE) as agent:
         session = agent.aws("logs")
         list_events(session)
-        answer = narrowgate(clean, "revoke", WORKFLOW, "--reason", "a drill", "--dry-run")
+        answer = narrowgate(clean, "revoke", WORKFLOW, "--reason", "a drill")
+        assert answer["dry_run"]
         details = {step["name"]: step["detail"] for step in answer["steps"]}
         assert details[f"leases of auth/agents/{WORKFLOW}/login"] != "revoke 0"
         assert list_events(session) > 0
@@ -198,8 +216,9 @@ def test_a_dry_run_changes_nothing_and_says_what_it_would_do(clean: LiveRehearsa
 
 def test_nobody_confirmed_so_nothing_is_done(clean: LiveRehearsal) -> None:
     done = run(clean, "revoke", WORKFLOW, "--reason", "a drill")
-    assert done.returncode == 1
-    assert "nobody confirmed" in done.stderr
+    assert done.returncode == 0
+    assert f"would delete auth/agents/{WORKFLOW}/role/agent" in done.stdout
+    assert "Nothing was done" in done.stderr
     with log_in(clean, ALICE):
         pass
 

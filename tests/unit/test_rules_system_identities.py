@@ -39,12 +39,13 @@ def test_compiled_identities_are_within_the_table() -> None:
     assert judge(FACTS, SETTINGS) == []
 
 
-@pytest.mark.parametrize("kind", ["deployer", "preview"])
+@pytest.mark.parametrize("kind", ["deployer", "preview", "operator"])
 def test_the_table_allows_no_more_than_they_need(kind: str) -> None:
     ceiling = next(each for each in ceilings_of(ENVIRONMENT) if each.kind == kind)
-    ci = DOCUMENTS.foundation.deployer
+    ci, people = DOCUMENTS.foundation.deployer, DOCUMENTS.foundation.operator
     assert ci is not None
-    identity = ci.deployer if kind == "deployer" else ci.preview
+    assert people is not None
+    identity = {"deployer": ci.deployer, "preview": ci.preview, "operator": people.operator}[kind]
     assert iam.compare(list(identity.role.policies.values()), ceiling.allows).no_new_access is True
     assert iam.compare(identity.role.trust_policy, ceiling.trusts).no_new_access is True
     assert vault.compare([vault.parse(identity.policy.text)], [vault.parse(ceiling.paths)]).no_new_access is True
@@ -127,7 +128,7 @@ def test_another_login_is_refused(more: dict[str, Any]) -> None:
 def test_a_login_elsewhere_gets_no_system_policy() -> None:
     login = next(fact for fact in FACTS if isinstance(fact, VaultAuthRole) and fact.name == "deployer")
     elsewhere = replace(login, at="elsewhere", mount="agents/evil", name="agent")
-    assert any("is not at CI's auth mount" in message for message in findings([*FACTS, elsewhere]))
+    assert any("is not at its own auth mount" in message for message in findings([*FACTS, elsewhere]))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_an_attached_policy_and_another_path_are_refused() -> None:
 
 def test_without_bindings_a_system_identity_is_refused() -> None:
     known = replace(SETTINGS, bindings=None)
-    assert {m.split(" can't")[0] for m in findings(FACTS, known)} == {"the deployer", "the preview"}
+    assert {m.split(" can't")[0] for m in findings(FACTS, known)} == {"the deployer", "the preview", "the operator"}
     unbound = replace(SETTINGS, bindings=replace(ENVIRONMENT, deployer=None))
     assert findings(FACTS, unbound)
 

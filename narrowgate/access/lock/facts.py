@@ -71,6 +71,9 @@ FACTS: Final = (
     EnvironmentFact("deployer", "claims", lambda e: _of(e, "claims"), "that job's login must also say"),
     EnvironmentFact("deployer", "preview", lambda e: _of(e, "preview_subject"), "it is read by CI's job", gains=True),
     EnvironmentFact("deployer", "preview_claims", lambda e: _of(e, "preview_claims"), "that job's login must also say"),
+    EnvironmentFact("operator", "groups", lambda e: _people(e)[0], "workflows are stopped by", gains=True),
+    EnvironmentFact("operator", "principal", lambda e: _people(e)[1], "their sessions are cut by", gains=True),
+    EnvironmentFact("vault", "operators", lambda e: e.vault.operator_mount, "operators log in at Vault's auth mount"),
 )
 
 
@@ -78,6 +81,12 @@ def _of(environment: Environment, name: str) -> str:
     """Return a binding of the deployer as one text, empty where there is none; claims as `name=value`."""
     value: str | tuple[tuple[str, str], ...] = getattr(environment.deployer, name, "")
     return value if isinstance(value, str) else ", ".join("=".join(claim) for claim in value)
+
+
+def _people(environment: Environment) -> tuple[str, str]:
+    """Return the operators' groups and their IAM principal, empty where nobody is bound."""
+    operator = environment.operator
+    return ("", "") if operator is None else (", ".join(operator.groups), operator.aws_principal)
 
 
 def read_facts(environment: Environment) -> tuple[tuple[str, str], ...]:
