@@ -51,7 +51,7 @@ WIDER = {
             changes="auth_role=replace(made.deployer.auth_role, settings={**made.deployer.auth_role.settings, "
             "'bound_subject': 'repo:acme/agents:pull_request'})"
         ),
-        "does not bind the job that the environment names",
+        "does not bind whom the environment names",
     ),
 }
 
