@@ -7,6 +7,7 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -116,7 +117,7 @@ def _print_sarif(findings: list[Finding]) -> None:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": Path(finding.resource).as_posix()},
+                        "artifactLocation": {"uri": quote(Path(finding.resource).as_posix())},
                         "region": {"startLine": finding.line},
                     }
                 }

@@ -71,7 +71,7 @@ def read_text(text: str, at: str, name: str, *, hcl: bool = False) -> list[Fact]
     if hcl and not text.lstrip().startswith("{"):
         return _read_vault(text, at, name)
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
         if text.lstrip()[:1] in "{[":
             raise UnreadableFileError(f"{at}: it is no JSON: {error}") from error
@@ -121,6 +121,14 @@ def _read_identity(document: object, at: str, name: str, text: str, index: int |
         document=_check(document, at),
         statement_lines=statement_lines(text, index or 0),
     )
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; a key that stands twice means one thing to one reader and another to the next."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
 
 
 def _as_list(value: object) -> list[Any]:

