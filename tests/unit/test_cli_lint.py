@@ -151,13 +151,11 @@ def test_text_says_attack_and_fix(folder: Path) -> None:
 
 
 WORDS = ["Allow", "Deny", "*", "iam:*", "s3:Get?bject", "", "${x"]
-KEYS = "Version Statement Effect Action NotAction Resource NotResource Principal Condition StringLike Bool path".split()
+KEYS = ["Version", "Statement", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "Condition"]
+MORE_KEYS = ["StringLike", "Bool", "aws:username", "path", "capabilities", "PolicyDocument"]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(WORDS),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from([*KEYS, "aws:username", "capabilities", "PolicyDocument"]), inner, max_size=5)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS + MORE_KEYS), inner, max_size=5),
     max_leaves=12,
 )
 
