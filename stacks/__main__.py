@@ -14,7 +14,7 @@ from narrowgate.access.enforcement import enforce_lock
 from narrowgate.access.lock import lock_file
 from narrowgate.compile import compile_plan
 from narrowgate.compile.foundation import compile_foundation
-from narrowgate.declarations import load_environment, load_plan, load_shard
+from narrowgate.declarations import load_environment, load_plan, load_shard, require_separation
 from narrowgate.errors import NarrowgateError
 from narrowgate.operations import read_revocations
 
@@ -23,6 +23,7 @@ STACKS = Path(__file__).resolve().parent
 try:
     environment = load_environment(find_stack_config_dir(), pulumi.get_stack())
     shard = load_shard(find_stack_config_dir(), pulumi.get_stack())
+    require_separation(environment, find_stack_config_dir())
     judge_every_resource(environment, lock_file(STACKS, environment.name))
     if pulumi.Config("narrowgate").get("stack") == "foundation":
         deploy_foundation(environment, compile_foundation(environment))

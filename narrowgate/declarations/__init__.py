@@ -11,6 +11,7 @@ from narrowgate.declarations.environments import (
 )
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
 from narrowgate.declarations.planning import Declarations, load_plan, read_declarations
+from narrowgate.declarations.separation import require_separation
 from narrowgate.declarations.shards import Shard, load_shard
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "load_shard",
     "read_declarations",
     "read_environment",
+    "require_separation",
     "stack_config_dir_of",
 ]

@@ -15,6 +15,7 @@ from narrowgate.declarations.environments import CONFIG_PATH, EnvironmentSource,
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors, suggest
 from narrowgate.declarations.planning import Declarations, read_declarations
 from narrowgate.declarations.ruling import find_broken_rules, find_unknown_rules
+from narrowgate.declarations.separation import find_shared
 from narrowgate.declarations.shards import find_shard_mistakes
 from narrowgate.declarations.workflow_planning import find_binding_mistakes
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from narrowgate.declarations.source import KeyPath
     from narrowgate.errors import Location
     from narrowgate.plan import AccessPlan
 
@@ -101,47 +101,6 @@ def _check_environments(declarations: Declarations, known: list[str]) -> Iterato
                 path = ("environments", index)
                 message = f"no environment `{name}`"
                 yield workflow.source.error(message, path, "unknown-environment", suggest(name, known))
-
-
-def find_shared(sources: Sequence[EnvironmentSource]) -> Iterator[DeclarationError]:
-    """Yield what two environments share: no account, Vault, mount or data of one may be another's.
-
-    The identity provider may be the company's one: agents' audiences differ by environment.
-    """
-    seen: dict[tuple[object, ...], str] = {}
-    for source in sorted(sources, key=lambda entry: entry.environment.name):
-        for key, path, what in _realities(source):
-            other = seen.setdefault(key, source.environment.name)
-            if other != source.environment.name:
-                message = f"{source.environment.name} and {other} share {what}"
-                hint = "environments have nothing in common: give each its own"
-                yield source.source.error(message, (*CONFIG_PATH, *path), "shared-environment", hint)
-
-
-def _realities(source: EnvironmentSource) -> Iterator[tuple[tuple[object, ...], KeyPath, str]]:
-    """Yield each real thing of an environment: what makes it the same, where it stands, and what it is called."""
-    environment = source.environment
-    aws, vault = environment.aws, environment.vault
-    yield ("account", aws.partition, aws.account), ("aws", "account"), f"the AWS account {aws.account}"
-    # Two namespaces of one server are two Vaults.
-    name = f"{vault.address} {vault.namespace or ''}".strip()
-    yield ("vault", vault.address, vault.namespace), ("vault", "address"), f"the Vault {name}"
-    if (ci := environment.deployer) is not None:
-        # One job of CI that deploys both, or looks at both, would be one identity in both.
-        for place, subject in (("subject", ci.subject), ("preview_subject", ci.preview_subject)):
-            yield ("job", ci.issuer, subject), ("deployer", place), f"CI's job {subject}"
-        audience = f"the audience {ci.audience} of CI's tokens"
-        yield ("audience", ci.issuer, ci.audience), ("deployer", "audience"), audience
-    if (people := environment.operator) is not None:
-        principal = people.aws_principal
-        yield ("principal", principal), ("operator", "aws_principal"), f"the operators' IAM principal {principal}"
-    for tool in environment.tools:
-        values = dict(tool.values)
-        if {"host", "database"} <= values.keys():
-            key = ("database", values["host"], values.get("port"), values["database"])
-            yield key, ("tools", tool.tool, "database"), f"the database {values['database']} at {values['host']}"
-        if "bucket" in values:
-            yield ("bucket", values["bucket"]), ("tools", tool.tool, "bucket"), f"the bucket {values['bucket']}"
 
 
 def _place(error: CompileError, declarations: Declarations) -> DeclarationError:

@@ -18,7 +18,7 @@ import pulumi
 from narrowgate.access.exceptions import in_force, today
 from narrowgate.access.lock import lock_file
 from narrowgate.access.locked import LockedDocuments
-from narrowgate.declarations import load_environment, stack_config_dir_of
+from narrowgate.declarations import load_environment, require_separation, stack_config_dir_of
 from narrowgate.declarations.environments import parse_environment
 from narrowgate.errors import NarrowgateError
 from narrowgate.rules import Settings, settings_of
@@ -50,6 +50,7 @@ def read_settings(stacks: Path) -> Settings:
             environment = parse_environment(text)
         else:
             environment = load_environment(_stack_config_dir(stacks), text)
+        require_separation(environment, _stack_config_dir(stacks))
     except NarrowgateError as error:
         return Settings(lock=error)
     return settings_for(environment, lock_file(stacks, environment.name))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import runpy
+import shutil
 from typing import TYPE_CHECKING
 
 import narrowgate_pulumi
 import pulumi
 import pytest
 from narrowgate_policies import transform
+from narrowgate_policies.configuration import read_settings
+from ruamel.yaml import YAML
 
 from narrowgate import operations
+from narrowgate.access.locked import LockedDocuments
+from rehearsal.layout import CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,3 +79,58 @@ def test_less_is_deployed_with_a_warning(
     (stacks / "workflows" / "vendor-onboarding.yaml").unlink()
     assert deploy() == ALL[:-1]
     assert "vendor-onboarding" in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "words"),
+    [
+        ("https://vault.dev.example.com", "https://vault.prod.example.com", "dev and prod share the Vault"),
+        ("acme-dev-documents", "acme-prod-documents", "dev and prod share the bucket acme-prod-documents"),
+        ("postgres.dev.example.com", "postgres.prod.example.com", "dev and prod share the database operations"),
+    ],
+)
+def test_what_another_environment_has_deploys_nothing(  # noqa: PLR0913, PLR0917 - three fixtures and a case of three
+    deploy: Callable[[], list[str]],
+    stacks: Path,
+    capfd: pytest.CaptureFixture[str],
+    here: str,
+    there: str,
+    words: str,
+) -> None:
+    shutil.copy(CHECKOUT / "stacks" / "Pulumi.prod.yaml", stacks)
+    assert deploy() == ALL
+    file = stacks / "Pulumi.dev.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert here in text
+    file.write_text(text.replace(here, there), encoding="utf-8")
+    with pytest.raises(pulumi.RunError):
+        deploy()
+    shown = "".join(capfd.readouterr())
+    assert words in shown
+    assert "Pulumi.prod.yaml" in shown
+
+
+def test_another_environment_that_cannot_be_read_deploys_nothing(
+    deploy: Callable[[], list[str]], stacks: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (stacks / "Pulumi.prod.yaml").write_text("config: {}\n", encoding="utf-8")
+    with pytest.raises(pulumi.RunError):
+        deploy()
+    assert "Pulumi.prod.yaml" in "".join(capfd.readouterr())
+
+
+def test_the_pack_refuses_what_another_environment_has(stacks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(CHECKOUT / "stacks" / "Pulumi.prod.yaml", stacks)
+    bindings = YAML(typ="safe").load((stacks / "Pulumi.dev.yaml").read_text(encoding="utf-8"))
+    config = bindings["config"]["narrowgate:environment"]
+
+    def read() -> object:
+        text = json.dumps(config)
+        monkeypatch.setattr(pulumi.Config, "get", lambda *_, **__: text)
+        monkeypatch.delenv("NARROWGATE_STACKS", raising=False)
+        monkeypatch.setenv("NARROWGATE_STACK_CONFIG_DIR", str(stacks))
+        return read_settings(stacks).lock
+
+    assert isinstance(read(), LockedDocuments)
+    config["vault"]["address"] = "https://vault.prod.example.com:8200"
+    assert "share the Vault https://vault.prod.example.com:8200" in str(read())
