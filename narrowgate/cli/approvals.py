@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -187,6 +188,40 @@ def stop_all(
             typer.confirm(f"Stop every open request of {approver.gate.environment}, as {person.name}?", abort=True)
         approver.stop_all(reason)
         typer.echo("stopped: executors end all open requests and take no new ones")
+
+
+@app.command(
+    epilog=_epilog(
+        "narrowgate approvals serve --port 8400",
+        "narrowgate approvals serve --host 0.0.0.0 --certificate tls.pem --key tls.key "
+        "--url https://approvals.example.com --oidc-role approver-oidc",
+    )
+)
+def serve(  # noqa: PLR0913 - options
+    host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="The port to listen at.")] = 8400,
+    url: Annotated[str | None, typer.Option("--url", help="What browsers call it, as in https://host.")] = None,
+    oidc_role: Annotated[
+        str | None,
+        typer.Option("--oidc-role", help="The role of type oidc at the approvers' mount; else people give a token."),
+    ] = None,
+    *,
+    certificate: Annotated[Path | None, typer.Option("--certificate", help="The TLS certificate's file.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="The TLS key's file.")] = None,
+    gate: inputs.GateOption = None,
+) -> None:
+    """Serve the approvers' page. It has no rights of its own: each person acts by their own Vault token.
+
+    Over plain http it serves this machine alone. Needs narrowgate[approvals].
+    """
+    from narrowgate.approvals.page.serving import choose_origin, serve_page
+    from narrowgate.approvals.service import log_as_json
+
+    known = inputs.find_gate(gate)
+    origin = choose_origin(host, port, url, tls=certificate is not None)
+    log_as_json()
+    typer.echo(f"serving {origin}", err=True)
+    serve_page(known, host=host, port=port, origin=origin, oidc_role=oidc_role, certificate=certificate, key=key)
 
 
 # -- what the commands share
