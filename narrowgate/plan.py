@@ -309,6 +309,23 @@ class OperatorBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class TrailBinding:
+    """The environment's audit trail: an organization's, by its ARN, or one that the foundation makes.
+
+    `data_events` are the ARNs (or beginnings of ARNs, ending in `*`) of the data whose reads and writes are logged.
+    """
+
+    organization_trail_arn: str | None = None
+    bucket: str = ""
+    access_log_bucket: str = ""
+    data_events: tuple[str, ...] = ()
+    retention_days: int = 365
+    lock_days: int = 365
+    lock_mode: str = "governance"
+    notify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """One environment: one Pulumi stack, one AWS account, one Vault (or namespace), and what names mean there."""
 
@@ -322,6 +339,7 @@ class Environment:
     workflows: tuple[WorkflowBinding, ...] = ()
     deployer: DeployerBinding | None = None
     operator: OperatorBinding | None = None
+    trail: TrailBinding | None = None
 
     def agent(self, workflow: str) -> WorkflowBinding:
         """Return the binding of `workflow`; an unbound one has an empty one."""

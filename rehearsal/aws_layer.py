@@ -36,7 +36,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPERATOR_HEADER = "x-narrowgate-operator"
-SERVED = frozenset({"iam", "sts", "s3", "logs"})
+SERVED = frozenset({"cloudtrail", "iam", "kms", "logs", "monitoring", "s3", "sns", "sts"})
 ADMIN_PREFIXES = ("/_",)
 ADMIN_PATHS = frozenset({"/health"})
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
@@ -146,7 +146,8 @@ class Layer:
             return await receive()
 
         own = OPERATOR_HEADER.encode()
-        passed = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name.lower() != own]}
+        headers = [(name, value) for name, value in scope["headers"] if name.lower() != own]
+        passed = {**scope, "headers": headers, "scheme": read_scheme(headers)}
         await self._app(passed, replay, send)
 
     def _schedule_save(self) -> None:
@@ -158,6 +159,14 @@ class Layer:
         await asyncio.sleep(SAVE_AFTER_SECONDS)
         self._saving = None  # A call that comes while this one writes must be written again
         self._save()
+
+
+def read_scheme(headers: list[tuple[bytes, bytes]]) -> str:
+    """Return what the request counts as for `aws:SecureTransport`: AWS's own endpoints speak TLS, this one is loopback.
+
+    A client may say that it came without TLS (`X-Forwarded-Proto: http`), which can only take something away from it.
+    """
+    return "http" if (b"x-forwarded-proto", b"http") in [(name.lower(), value) for name, value in headers] else "https"
 
 
 def watch_answer(send: Send, finish: Callable[[Outcome], None]) -> Send:
@@ -274,7 +283,7 @@ def _form(call: Call) -> dict[str, list[str]]:
 
 def is_ambiguous(call: Call) -> bool:
     """Tell whether MiniStack could judge a call of IAM or STS by one parameter and carry it out by another."""
-    if call.service not in {"iam", "sts"}:
+    if call.service not in {"iam", "sns", "sts"}:
         return False
     return "x-amz-target" in call.headers or any(len(values) > 1 for values in _form(call).values())
 
@@ -290,7 +299,7 @@ def _is_admin(path: str) -> bool:
 
 async def _send_refusal(send: Send, refusal: Refusal, service: str) -> None:
     """Answer in the form that the service's clients understand."""
-    if service == "logs":
+    if service in {"cloudtrail", "kms", "logs"}:
         kind, text = "application/x-amz-json-1.1", json.dumps({"__type": refusal.code, "message": refusal.message})
     else:
         error = f"<Error><Code>{refusal.code}</Code><Message>{escape(refusal.message)}</Message></Error>"

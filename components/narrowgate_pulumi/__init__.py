@@ -9,11 +9,14 @@ from narrowgate_pulumi.operator import Operator, OperatorArgs
 from narrowgate_pulumi.postgres import PostgresAccess, PostgresAccessArgs
 from narrowgate_pulumi.program import deploy_foundation, deploy_workflows, find_stack_config_dir, stop
 from narrowgate_pulumi.tool import ToolAccess, ToolAccessArgs
+from narrowgate_pulumi.trail import AuditTrail, AuditTrailArgs
 from narrowgate_pulumi.workflow import AgentWorkflow, AgentWorkflowArgs
 
 __all__ = [
     "AgentWorkflow",
     "AgentWorkflowArgs",
+    "AuditTrail",
+    "AuditTrailArgs",
     "Deployer",
     "DeployerArgs",
     "Environment",

@@ -14,6 +14,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_vault as vault
 
+from narrowgate.compile.trail import compile_trail
 from narrowgate.declarations import DeclarationErrors, stack_config_dir_of
 from narrowgate.declarations.shards import WHOLE
 from narrowgate.errors import NarrowgateError
@@ -21,6 +22,7 @@ from narrowgate_pulumi.deployer import Deployer
 from narrowgate_pulumi.environment import Environment
 from narrowgate_pulumi.operator import Operator
 from narrowgate_pulumi.passwords import look_up_password
+from narrowgate_pulumi.trail import AuditTrail
 from narrowgate_pulumi.workflow import AgentWorkflow
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from narrowgate_pulumi.logins import LoginState
 
 PASSWORD_FILE_VARIABLE = "NARROWGATE_BROKER_PASSFILE"  # noqa: S105 - the name of a variable
+
+SERVICES = ("cloudtrail", "cloudwatch", "iam", "kms", "logs", "s3", "sns", "sts")
 
 
 def find_stack_config_dir() -> Path:
@@ -54,13 +58,14 @@ def choose_providers(environment: plan.Environment) -> list[pulumi.ProviderResou
     Credentials come from the process's environment, as each provider reads them; none is an input here.
     """
     endpoint = environment.aws.endpoint_url
-    services = [aws.ProviderEndpointArgs(iam=endpoint, sts=endpoint)] if endpoint else None
+    services = [aws.ProviderEndpointArgs(**dict.fromkeys(SERVICES, endpoint))] if endpoint else None
     return [
         aws.Provider(
             "aws",
             region=environment.aws.region,
             allowed_account_ids=[environment.aws.account],
             endpoints=services,
+            s3_use_path_style=True if endpoint else None,
         ),
         vault.Provider(
             "vault",
@@ -102,8 +107,24 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
     if documents.operator is not None:
         operator = Operator(f"{environment.name}-people", {"documents": documents.operator}, opts=opts)
         pulumi.export("operator", {"role_arn": operator.role_arn, "auth_mount": operator.auth_mount})
+    deploy_trail(environment, opts)
     pulumi.export("boundary", built.boundary_arn)
     pulumi.export("connections", built.connections)
+
+
+def deploy_trail(environment: plan.Environment, opts: pulumi.ResourceOptions) -> None:
+    """Build the environment's audit trail, or refer to the organization's. Whether one is needed, the rules say."""
+    if environment.trail is None:
+        return
+    trail = AuditTrail(
+        f"{environment.name}-trail",
+        {
+            "documents": compile_trail(environment),
+            "organization_trail_arn": environment.trail.organization_trail_arn,
+        },
+        opts=opts,
+    )
+    pulumi.export("trail", trail.trail_arn)
 
 
 class Revocation(Protocol):

@@ -21,6 +21,7 @@ BOUNDARY: Final = "boundary"
 DEPLOYER: Final = "deployer"
 PREVIEW: Final = "preview"
 OPERATOR: Final = "operator"
+TRAIL: Final = "trail"
 SYSTEM_POLICIES: Final = {kind: f"system.{kind}" for kind in (DEPLOYER, PREVIEW, OPERATOR)}
 # What the policies of workflows begin with; a system identity's do not.
 POLICY_PREFIXES: Final = ("agent.", "tool.")

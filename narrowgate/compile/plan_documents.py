@@ -17,6 +17,7 @@ from narrowgate.compile.foundation import compile_foundation
 from narrowgate.compile.identity import compile_identity
 from narrowgate.compile.ledger import compile_ledger
 from narrowgate.compile.manifest import compile_manifest
+from narrowgate.compile.trail import find_unlogged
 
 if TYPE_CHECKING:
     from narrowgate.plan import AccessPlan, Environment, WorkflowAccess
@@ -32,6 +33,7 @@ def compile_plan(plan: AccessPlan) -> PlanDocuments:
     with collector_paused():
         workflows = tuple(compile_workflow(workflow, plan.environment) for workflow in ordered)
     _check_names(workflows)
+    _check_logged(plan)
     return PlanDocuments(plan.environment, compile_foundation(plan.environment), workflows)
 
 
@@ -47,6 +49,14 @@ def compile_workflow(workflow: WorkflowAccess, environment: Environment) -> Work
     documents = WorkflowDocuments(workflow, mount, role, agent_policy, tuple(tools), {}, compile_ledger(workflow.name))
     manifest = compile_manifest(workflow, environment, mount, role, documents.tools, documents.ledger)
     return replace(documents, manifest=manifest)
+
+
+def _check_logged(plan: AccessPlan) -> None:
+    """Refuse access to data whose reads and writes would stand in no trail."""
+    for found in find_unlogged(plan):
+        hint = f"add `{found.entry}` to the environment's `trail.data_events`, and have its foundation deployed"
+        message = f"the trail does not log {found.resource}"
+        raise CompileError(message, workflow=found.workflow, tool=found.tool, hint=hint)
 
 
 def _deployed_names(tool: ToolDocuments) -> list[str]:

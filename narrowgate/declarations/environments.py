@@ -17,7 +17,12 @@ from ruamel.yaml import YAML
 from narrowgate.compile.problems import Problem
 from narrowgate.compile.subjects import check_subject
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
-from narrowgate.declarations.models import DeployerDeclaration, EnvironmentDeclaration
+from narrowgate.declarations.models import (
+    RETENTION_DAYS,
+    DeployerDeclaration,
+    EnvironmentDeclaration,
+    TrailDeclaration,
+)
 from narrowgate.declarations.source import KeyPath, Source, parse_source, read_source
 from narrowgate.declarations.validation import locate, validate
 from narrowgate.errors import Location
@@ -30,6 +35,7 @@ from narrowgate.plan import (
     Limits,
     OperatorBinding,
     ToolBinding,
+    TrailBinding,
     VaultBinding,
     WorkflowBinding,
 )
@@ -162,6 +168,7 @@ def _check(declaration: EnvironmentDeclaration) -> Iterator[Problem]:
     if f"{declaration.vault.operator_mount}/".startswith(f"{declaration.vault.auth_prefix}/"):
         message = f"the deployer may write every login under {declaration.vault.auth_prefix}/"
         yield Problem(("vault", "operator_mount"), "bad-value", message, "put operators' logins elsewhere")
+    yield from _check_trail(declaration)
     expected = f"/narrowgate/{declaration.name}/"
     if expected not in aws.broker_arn:
         message = f"the broker's path is not {expected}"
@@ -189,6 +196,31 @@ def _check_deployer(deployer: DeployerDeclaration, declaration: EnvironmentDecla
         yield Problem((), "bad-value", message, "set `vault: ci_mount` to another path")
 
 
+def _check_trail(declaration: EnvironmentDeclaration) -> Iterator[Problem]:
+    trail = declaration.trail
+    if trail is None:
+        return
+    own = {"bucket": trail.bucket, "access_log_bucket": trail.access_log_bucket, "data_events": trail.data_events}
+    for name, value in own.items():
+        if trail.organization_trail_arn is not None and value is not None:
+            message = f"an organization's trail is not made here, so it has no `{name}` here"
+            yield Problem(("trail", name), "unknown-key", message, "give the one or the other", key=True)
+        elif trail.organization_trail_arn is None and value is None:
+            hint = "give it, or the `organization_trail_arn` of a trail that logs this account"
+            yield Problem(("trail",), "missing-key", f"the key `{name}` is missing", hint)
+    if trail.bucket is not None and trail.bucket == trail.access_log_bucket:
+        message = "a bucket's access log in the bucket itself would log itself without end"
+        yield Problem(("trail", "access_log_bucket"), "bad-value", message, "give another bucket")
+    if trail.retention_days not in RETENTION_DAYS:
+        hint = f"one of {', '.join(map(str, RETENTION_DAYS))}"
+        yield Problem(("trail", "retention_days"), "bad-value", "CloudWatch Logs knows no such retention", hint)
+    for index, entry in enumerate(trail.data_events or ()):
+        _, partition, _, _, account, _ = entry.split(":", 5)
+        if partition != declaration.aws.partition or account not in {"", declaration.aws.account}:
+            message = f"{entry} is not of {declaration.aws.partition}/{declaration.aws.account}"
+            yield Problem(("trail", "data_events", index), "foreign-account", message, "a trail logs its own account")
+
+
 def _is_network(text: str) -> bool:
     try:
         ip_network(text)
@@ -201,7 +233,7 @@ def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
     identity = declaration.identity.model_dump()
     identity["public_keys"] = tuple(declaration.identity.public_keys)
     vault = {**declaration.vault.model_dump(), "adopt": tuple(sorted(set(declaration.vault.adopt)))}
-    limits, cluster = declaration.limits, declaration.kubernetes
+    limits, cluster, trail = declaration.limits, declaration.kubernetes, declaration.trail
     return Environment(
         name=declaration.name,
         aws=AwsBinding(**declaration.aws.model_dump()),
@@ -220,6 +252,7 @@ def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
         operator=None
         if declaration.operator is None
         else OperatorBinding(tuple(sorted(set(declaration.operator.groups))), declaration.operator.aws_principal),
+        trail=None if trail is None else _to_trail(trail),
     )
 
 
@@ -229,3 +262,9 @@ def _to_deployer(declaration: DeployerDeclaration) -> DeployerBinding:
     for claims in ("claims", "preview_claims"):
         values[claims] = tuple(sorted(values[claims].items()))
     return DeployerBinding(**values)
+
+
+def _to_trail(trail: TrailDeclaration) -> TrailBinding:
+    given = {name: value for name, value in trail.model_dump().items() if value is not None}
+    given["data_events"] = tuple(sorted(set(trail.data_events or ())))
+    return TrailBinding(**{**given, "notify": tuple(sorted(set(trail.notify)))})

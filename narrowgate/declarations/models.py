@@ -309,6 +309,46 @@ class LimitsDeclaration(Declared):
     """The longest life of an agent's login."""
 
 
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+# Exactly one thing, or with a last `*` all whose ARN begins so; a bucket is always meant with what is in it.
+DataEvent = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z-]*:(s3:::[a-z0-9][a-z0-9.-]+/[^*?]*\*"
+        r"|dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]*\*?"
+        r"|lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]*\*?)$"
+    ),
+]
+# How long CloudWatch Logs keeps a group: it knows these numbers of days only. CIS asks for a year.
+RETENTION_DAYS: Final = (365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+
+
+class TrailDeclaration(Declared):
+    """Where AWS's own record of every call goes: a trail that the foundation makes, or the organization's.
+
+    Give `organization_trail_arn` alone, or `bucket`, `access_log_bucket` and `data_events`.
+    """
+
+    organization_trail_arn: (
+        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:cloudtrail:[a-z0-9-]+:[0-9]{12}:trail/[A-Za-z0-9._-]+$")] | None
+    ) = None
+    """The organization's trail, which logs this account too: then none is made here."""
+    bucket: BucketName | None = None
+    """The bucket of the trail's files, made with it: versioned, locked, private, only by TLS."""
+    access_log_bucket: BucketName | None = None
+    """The bucket of the log of who read those files."""
+    data_events: list[DataEvent] | None = None
+    """The data whose reads and writes are logged: ARNs of buckets (`arn:aws:s3:::name/*`), tables and functions."""
+    retention_days: int = 365
+    """How many days CloudWatch Logs keeps the events: 365 at least, in the steps that it knows."""
+    lock_days: Annotated[int, Field(ge=365, le=36500)] = 365
+    """How many days nobody can delete or change a file of the trail."""
+    lock_mode: Literal["governance", "compliance"] = "governance"
+    """Whether a few may lift the lock (`governance`), or nobody at all, not even root (`compliance`)."""
+    notify: list[Annotated[str, Field(pattern=r"^[^@\s]{1,64}@[A-Za-z0-9.-]{1,190}$")]] = Field(default_factory=list)
+    """The mail addresses that the alarms go to; each must confirm once."""
+
+
 class EnvironmentDeclaration(Declared):
     """One environment: what `narrowgate:environment` holds in `Pulumi.<stack>.yaml`."""
 
@@ -332,3 +372,5 @@ class EnvironmentDeclaration(Declared):
     """Which jobs of CI deploy here; without it, only people do."""
     operator: OperatorDeclaration | None = None
     """Who may stop a workflow; without it, only administrators can."""
+    trail: TrailDeclaration | None = None
+    """The audit trail, without which a foundation is refused."""

@@ -54,6 +54,7 @@ _SECTIONS: Final[tuple[tuple[str, tuple[type[BaseModel], ...]], ...]] = (
             models.KubernetesDeclaration,
             models.WorkflowBindingDeclaration,
             models.DeployerDeclaration,
+            models.TrailDeclaration,
         ),
     ),
     ("Exceptions from rules", (ExceptionsDeclaration, ExceptionDeclaration)),

@@ -81,6 +81,10 @@ def _realities(environment: Environment) -> Iterator[Reality]:
     if (people := environment.operator) is not None:
         principal = people.aws_principal
         yield ("principal", principal), ("operator", "aws_principal"), f"the operators' IAM principal {principal}"
+    trail = environment.trail
+    for place in ("bucket", "access_log_bucket"):
+        if trail is not None and (bucket := getattr(trail, place)):
+            yield ("bucket", bucket), ("trail", place), f"the bucket {bucket}"
     for tool in environment.tools:
         values = dict(tool.values)
         if {"host", "database"} <= values.keys():

@@ -10,14 +10,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.rules.facts import (
+    BucketLog,
+    BucketPrivacy,
+    EncryptionKey,
     Fact,
+    Foundation,
     IamAttachment,
     IamIdentity,
     IamManagedPolicy,
     IamPolicy,
+    MetricAlarm,
+    MetricFilter,
+    Trail,
+    TrailReference,
     VaultAudit,
     VaultAuthRole,
     VaultPolicy,
@@ -92,7 +100,36 @@ class LoginToken:
     line: int = 1
 
 
-Subject = Fact | Identity | Sharing | LoginToken
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditLog:
+    """All that a whole stack says of its audit trail; it is known only when every resource is.
+
+    `at` is the foundation, else the first trail. `foundation` says that the stack makes an environment's foundation.
+    """
+
+    at: str
+    line: int = 1
+    foundation: bool = False
+    trails: tuple[Trail, ...] = ()
+    references: tuple[TrailReference, ...] = ()
+    keys: tuple[EncryptionKey, ...] = ()
+    privacy: tuple[BucketPrivacy, ...] = ()
+    logs: tuple[BucketLog, ...] = ()
+    filters: tuple[MetricFilter, ...] = ()
+    alarms: tuple[MetricAlarm, ...] = ()
+
+
+Subject = Fact | Identity | Sharing | LoginToken | AuditLog
+
+_AUDIT_LOG: Final[dict[str, type[Fact]]] = {
+    "trails": Trail,
+    "references": TrailReference,
+    "keys": EncryptionKey,
+    "privacy": BucketPrivacy,
+    "logs": BucketLog,
+    "filters": MetricFilter,
+    "alarms": MetricAlarm,
+}
 
 GATED_ROLE = re.compile(r"arn:[^:]*:iam::\d*:role/narrowgate/[^/]+/gated/.+")
 """The ARN of an IAM role whose credentials need an approval."""
@@ -191,6 +228,19 @@ class Estate:
                 yield self._sharing(key, next(reversed(users))[0], 1)
         for login, role in self._logins.items():
             yield self._token(login, login, role.line)
+        yield from self._audit_log()
+
+    def _audit_log(self) -> Iterator[AuditLog]:
+        """Yield what the stack says of its audit trail, where it makes one or must have one."""
+        by_type: dict[type[Fact], list[Fact]] = {}
+        for facts in self._facts.values():
+            for fact in facts:
+                by_type.setdefault(type(fact), []).append(fact)
+        first = next((fact for kind in (Foundation, Trail) for fact in by_type.get(kind, ())), None)
+        if first is None:
+            return
+        known: dict[str, Any] = {name: tuple(by_type.get(kind, ())) for name, kind in _AUDIT_LOG.items()}
+        yield AuditLog(at=first.at, line=first.line, foundation=Foundation in by_type, **known)
 
     def _facts_of(self, kind: str, name: str) -> Iterator[Fact]:
         for at in self._holders.get((kind, name), {}):

@@ -272,6 +272,84 @@ class StackReference(Fact):
     stack: str
 
 
+# The audit trail ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation(Fact):
+    """This stack makes an environment's foundation: whatever an environment must have once, it must have here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trail(Fact):
+    """A CloudTrail trail that the stack makes.
+
+    `bucket`, `key` and `log_group` are how the stack calls what it uses (a name, an ARN or a URN; empty where it has
+    none). `management` says whether all management events are logged, reads and writes; `data` are the ARNs of data
+    whose reads and writes are logged, those that end in `*` as beginnings of ARNs.
+    """
+
+    name: str
+    bucket: str = ""
+    key: str = ""
+    log_group: str = ""
+    all_regions: bool = False
+    global_events: bool = True
+    validated: bool = False
+    logging: bool = True
+    management: bool = True
+    data: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailReference(Fact):
+    """The environment is logged by the trail `arn`, which an organization made elsewhere."""
+
+    arn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncryptionKey(Fact):
+    """A KMS key: how others call it (`names`: URN, ARN, id), and whether it is rotated."""
+
+    names: tuple[str, ...]
+    rotated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketPrivacy(Fact):
+    """A public access block of `bucket` (empty: of the whole account); `missing` are the blocks that it leaves out."""
+
+    bucket: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketLog(Fact):
+    """Who reads `bucket` is logged, in the bucket `target`."""
+
+    bucket: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricFilter(Fact):
+    """A filter that counts the events of `log_group` which match `pattern`, in `metric` (`namespace/name`)."""
+
+    name: str
+    log_group: str
+    pattern: str
+    metric: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricAlarm(Fact):
+    """An alarm over `metric` (`namespace/name`) that tells somebody of the first event, if `tells` is set."""
+
+    metric: str
+    tells: bool
+
+
 def names(value: object) -> tuple[str, ...]:
     """Return a setting that Vault takes as a list or as one comma-separated text, as a tuple of non-empty names."""
     if isinstance(value, str):

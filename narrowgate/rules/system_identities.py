@@ -164,6 +164,8 @@ def ceilings_of(environment: Environment) -> tuple[Ceiling, ...]:
             found.append(_of_ci(environment, kind, login, (binding.issuer, subject)))
     if environment.operator is not None:
         found.append(_operator(environment, environment.operator))
+    if environment.trail is not None and environment.trail.organization_trail_arn is None:
+        found.append(_trail(environment))
     return tuple(found)
 
 
@@ -183,8 +185,7 @@ def _operator(environment: Environment, binding: OperatorBinding) -> Ceiling:
     audience = f"{identity.audience_prefix}:{environment.name}:system:operator"
     return Ceiling(
         kind=names.OPERATOR,
-        arn=f"arn:{aws.partition}:iam::{aws.account}:role/narrowgate/{environment.name}/system/"
-        + names.system_role_name(environment.name, names.OPERATOR),
+        arn=_system_arn(environment, names.OPERATOR),
         allows=_document(
             _allow(("iam:PutRolePolicy",), roles, Condition=within), _allow(("iam:GetRolePolicy",), roles)
         ),
@@ -193,6 +194,33 @@ def _operator(environment: Environment, binding: OperatorBinding) -> Ceiling:
         paths=f"{_render(environment, _OPERATED_PATHS, 1)}\n{_DISABLE}",
         login=Login(environment.vault.operator_mount, audience, ((identity.groups_claim, binding.groups),)),
     )
+
+
+def _trail(environment: Environment) -> Ceiling:
+    """Return the ceiling of the role by which CloudTrail writes to the trail's log group, and nowhere else."""
+    aws, name = environment.aws, environment.name
+    streams = (
+        f"arn:{aws.partition}:logs:{aws.region}:{aws.account}:log-group:/narrowgate/{name}/trail"
+        f":log-stream:{aws.account}_CloudTrail_{aws.region}*"
+    )
+    source = f"arn:{aws.partition}:cloudtrail:{aws.region}:{aws.account}:trail/narrowgate-{name}"
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudtrail.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": aws.account, "aws:SourceArn": source}},
+    }
+    return Ceiling(
+        kind=names.TRAIL,
+        arn=_system_arn(environment, names.TRAIL),
+        allows=_document(_allow(("logs:CreateLogStream", "logs:PutLogEvents"), [streams])),
+        trusts=_document(trust),
+    )
+
+
+def _system_arn(environment: Environment, kind: str) -> str:
+    aws, role = environment.aws, names.system_role_name(environment.name, kind)
+    return f"arn:{aws.partition}:iam::{aws.account}:role/narrowgate/{environment.name}/system/{role}"
 
 
 def _of_ci(environment: Environment, kind: str, login: Login, job: tuple[str, str]) -> Ceiling:
@@ -212,8 +240,7 @@ def _of_ci(environment: Environment, kind: str, login: Login, job: tuple[str, st
     }
     return Ceiling(
         kind=kind,
-        arn=f"arn:{aws.partition}:iam::{aws.account}:role/narrowgate/{environment.name}/system/"
-        + names.system_role_name(environment.name, kind),
+        arn=_system_arn(environment, kind),
         allows=_document(*statements),
         trusts=_document(trust),
         policy=names.SYSTEM_POLICIES[kind],
@@ -262,7 +289,8 @@ def find_kind(subject: Subject, settings: Settings) -> str | None:
         case Identity() | IamIdentity():
             known = {}
             if settings.environment:
-                known = {names.system_role_name(settings.environment, kind): kind for kind in names.SYSTEM_POLICIES}
+                kinds = (*names.SYSTEM_POLICIES, names.TRAIL)
+                known = {names.system_role_name(settings.environment, kind): kind for kind in kinds}
             known |= {broker.rsplit("/", 1)[-1]: BROKER for broker in settings.brokers}
             return known.get(subject.name) if subject.kind in {"role", "user"} else None
         case VaultPolicy():

@@ -1,4 +1,4 @@
-"""`system-identity-fixed`: broker, deployer, preview and operator are what the table says, and nothing more.
+"""`system-identity-fixed`: broker, deployer, preview, operator and trail are what the table says, and nothing more.
 
 Source: the permission model (least privilege, separation of duties): whoever deploys access must not be able to widen
 their own, and a system identity has no exception from the rules but a ceiling (`system_identities`). What its policies

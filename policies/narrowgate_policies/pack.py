@@ -89,7 +89,8 @@ class Bench:
 
             kind, outputs = by_urn[each.urn]
             properties = self._as_given(each.urn, outputs)
-            facts += facts_of(Resource(type=kind, urn=each.urn, properties=properties, resolve=resolve))
+            resource = Resource(type=kind, urn=each.urn, properties=properties, resolve=resolve, outputs=outputs)
+            facts += facts_of(resource)
         with self._lock:
             found = judge(facts, self._read_settings())
             return [finding for finding in found if (finding.rule, finding.message) not in self._said]

@@ -45,13 +45,17 @@ COMPOSED: Final = frozenset({"template"})
 
 @dataclass(slots=True)
 class Resource:
-    """A registered resource. `later` says that a reference which is unknown now is judged with the whole stack."""
+    """A registered resource; `outputs` is what it came out as, as far as that is known.
+
+    `later` says that a reference which is unknown now is judged with the whole stack.
+    """
 
     type: str
     urn: str
     properties: Mapping[str, Any]
     resolve: Resolve = resolve_nothing
     later: bool = False
+    outputs: Mapping[str, Any] = field(default_factory=dict)
     unknowns: list[UnknownFact] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
     deferred: bool = False

@@ -13,6 +13,7 @@ from narrowgate.rules.facts import DatabaseGroup, Fact, StackReference
 from narrowgate_policies.iam_resources import IAM_READERS
 from narrowgate_policies.properties import UNKNOWN, holds_unknown
 from narrowgate_policies.resource import Resource
+from narrowgate_policies.trail_resources import TRAIL_READERS
 from narrowgate_policies.vault_resources import VAULT_READERS
 
 Reader = Callable[[Resource], Iterator[Fact]]
@@ -52,6 +53,7 @@ ANY_TABLE: Final = "it may grant any table and function"
 
 READERS: Final[Mapping[str, Reader]] = {
     **IAM_READERS,
+    **TRAIL_READERS,
     **VAULT_READERS,
     "pulumi-python:dynamic/narrowgate:PostgresAccess": read_postgres_access,
     "pulumi:pulumi:StackReference": read_stack_reference,
@@ -65,6 +67,9 @@ CALLED: Final[Mapping[str, tuple[str, ...]]] = {
     "aws:iam/role:Role": ("name",),
     "aws:iam/user:User": ("name",),
     "aws:iam/group:Group": ("name",),
+    "aws:s3/bucket:Bucket": ("bucket",),
+    "aws:cloudwatch/logGroup:LogGroup": ("name",),
+    "aws:kms/key:Key": ("arn",),
     "vault:index/mount:Mount": ("path",),
     "vault:index/policy:Policy": ("name",),
     "vault:index/authBackend:AuthBackend": ("path", "type"),

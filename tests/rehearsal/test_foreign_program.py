@@ -39,6 +39,7 @@ config:
       broker_arn: "arn:aws:iam::{account}:user/narrowgate/lab/broker", external_id: narrowgate-lab}}
     vault: {{address: "{vault}", namespace: lab, audit: main}}
     identity: {{issuer: "{issuer}", public_keys: [{key}]}}
+    trail: {{organization_trail_arn: "arn:aws:cloudtrail:{region}:999999999999:trail/organization"}}
     tools:
       documents: {{bucket: lab-documents}}
       tickets: {{host: 127.0.0.1, port: {port}, database: operations, sslmode: disable}}
@@ -210,6 +211,7 @@ def test_the_components_deploy_from_the_wheel(foreign: Foreign, rehearsal: LiveR
     made = foreign.resources()
     assert {r["type"] for r in made.values() if r["type"].startswith("narrowgate:")} == {
         "narrowgate:index:Environment",
+        "narrowgate:index:AuditTrail",
         "narrowgate:index:AgentWorkflow",
         "narrowgate:index:ToolAccess",
     }

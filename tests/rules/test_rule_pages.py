@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from narrowgate.rules.facts import Fact
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "rules"
+REFERENCE = r"\$\{(\w+)\.\w+\}"
 SECTIONS = ("Why", "Refused", "Passes")
 STACKS = Path(__file__).resolve().parent / "stacks"
 ENVIRONMENT = load_environment(STACKS, "dev")
@@ -41,11 +42,17 @@ def example(rule: str, section: str) -> list[Fact]:
     text = page(rule).split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
     (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     facts: list[Fact] = []
-    for name, resource in YAML(typ="safe").load(block)["resources"].items():
+    resources = YAML(typ="safe").load(block)["resources"]
+    urns = {name: f"urn:pulumi:dev::narrowgate::{resource['type']}::{name}" for name, resource in resources.items()}
+    for name, resource in resources.items():
         assert resource["type"] in READERS
-        urn = f"urn:pulumi:dev::narrowgate::{resource['type']}::{name}"
+
+        def resolve(key: str, given: dict[str, object] = resource["properties"]) -> tuple[str, ...]:
+            found = re.fullmatch(REFERENCE, str(given.get(key)))
+            return (urns[found[1]],) if found and found[1] in urns else ()
+
         properties = with_unknowns(resource["properties"])
-        facts += facts_of(Resource(type=resource["type"], urn=urn, properties=properties, later=True))
+        facts += facts_of(Resource(resource["type"], urns[name], properties, resolve=resolve, later=True))
     assert facts
     return facts
 
@@ -56,7 +63,7 @@ def with_unknowns(value: object) -> object:
         return {key: with_unknowns(item) for key, item in value.items()}
     if isinstance(value, list):
         return [with_unknowns(item) for item in value]
-    if isinstance(value, str) and re.fullmatch(r"\$\{\w+\.\w+\}", value):
+    if isinstance(value, str) and re.fullmatch(REFERENCE, value):
         return UNKNOWN
     return value
 

@@ -71,6 +71,15 @@ LEFT_OUT = {
     "deployer.public_keys",
     "deployer.adopt_provider",
     "limits",
+    # who is watched how is not who may do what
+    "trail.organization_trail_arn",
+    "trail.bucket",
+    "trail.access_log_bucket",
+    "trail.data_events",
+    "trail.retention_days",
+    "trail.lock_days",
+    "trail.lock_mode",
+    "trail.notify",
 }
 WHOLE = {"tools", "workflows", "limits"}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,7 +15,7 @@ import botocore.config
 from rehearsal.doubles.resource import DoubleError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from rehearsal.doubles.wire import Values
 
@@ -21,14 +23,37 @@ if TYPE_CHECKING:
 Client = Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Aws:
-    """The clients of one configured provider."""
+    """The clients of one configured provider, each made when it is first used."""
 
-    iam: Client
-    sts: Client
     region: str
     partition: str
+    make: Callable[[str], Client]
+    _made: dict[str, Client] = field(default_factory=dict)
+    _making: threading.Lock = field(default_factory=threading.Lock)
+
+    def client(self, service: str) -> Client:
+        """Return the client of `service`; a session may not make two at once."""
+        with self._making:
+            if service not in self._made:
+                self._made[service] = self.make(service)
+            return self._made[service]
+
+    @property
+    def iam(self) -> Client:
+        """IAM's client."""
+        return self.client("iam")
+
+    @property
+    def sts(self) -> Client:
+        """STS's client."""
+        return self.client("sts")
+
+    @cached_property
+    def account(self) -> str:
+        """The account that the credentials are of."""
+        return str(self.sts.get_caller_identity()["Account"])
 
 
 def connect(settings: Values) -> Aws:
@@ -48,12 +73,13 @@ def connect(settings: Values) -> Aws:
         profile_name=settings.get("profile"),
     )
     endpoints = {name: url for entry in settings.get("endpoints") or () for name, url in entry.items()}
-    config = botocore.config.Config(max_pool_connections=64, retries={"max_attempts": 3, "mode": "standard"})
+    style: Any = {"addressing_style": "path" if settings.get("s3UsePathStyle") else "auto"}
+    config = botocore.config.Config(max_pool_connections=64, retries={"max_attempts": 3, "mode": "standard"}, s3=style)
 
     def client(service: str) -> Client:
         return session.client(service, endpoint_url=endpoints.get(service), config=config)  # type: ignore[call-overload]  # not the literal names
 
-    aws = Aws(client("iam"), client("sts"), region, session.get_partition_for_region(region))
+    aws = Aws(region, session.get_partition_for_region(region), client)
     _check_account(aws, settings.get("allowedAccountIds") or (), settings.get("forbiddenAccountIds") or ())
     return aws
 
@@ -61,7 +87,7 @@ def connect(settings: Values) -> Aws:
 def _check_account(aws: Aws, allowed: Iterable[str], forbidden: Iterable[str]) -> None:
     if not allowed and not forbidden:
         return
-    account = aws.sts.get_caller_identity()["Account"]
+    account = aws.account
     if (allowed and account not in allowed) or account in forbidden:
         raise DoubleError(
             f"AWS account {account} is not allowed by the provider's allowedAccountIds or forbiddenAccountIds"
