@@ -22,7 +22,7 @@ from narrowgate_pulumi.deployer import Deployer
 from narrowgate_pulumi.environment import Environment
 from narrowgate_pulumi.operator import Operator
 from narrowgate_pulumi.passwords import look_up_password
-from narrowgate_pulumi.trail import AuditTrail
+from narrowgate_pulumi.trail import AuditTrail, TrailMissingError
 from narrowgate_pulumi.workflow import AgentWorkflow
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
     }
     config = pulumi.Config("narrowgate")
     opts = pulumi.ResourceOptions(providers=choose_providers(environment))
+    deploy_trail(environment, opts)
     built = Environment(
         environment.name,
         {
@@ -107,15 +108,19 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
     if documents.operator is not None:
         operator = Operator(f"{environment.name}-people", {"documents": documents.operator}, opts=opts)
         pulumi.export("operator", {"role_arn": operator.role_arn, "auth_mount": operator.auth_mount})
-    deploy_trail(environment, opts)
     pulumi.export("boundary", built.boundary_arn)
     pulumi.export("connections", built.connections)
 
 
 def deploy_trail(environment: plan.Environment, opts: pulumi.ResourceOptions) -> None:
-    """Build the environment's audit trail, or refer to the organization's. Whether one is needed, the rules say."""
+    """Build the environment's audit trail, or refer to the organization's.
+
+    Raises:
+        TrailMissingError: the environment declares neither.
+
+    """
     if environment.trail is None:
-        return
+        raise TrailMissingError(f"{environment.name} has no audit trail: nothing would witness what its agents do")
     trail = AuditTrail(
         f"{environment.name}-trail",
         {
