@@ -55,6 +55,8 @@ class Execution:
             return self._end(State.REFUSED, "the case is not the one that was held, or its rule has changed")
         if stopped:
             return self._end(State.STOPPED, "an emergency stop ended it")
+        if words := self._store.tell_revocation(case.workflow, case.requester.name):
+            return self._end(State.STOPPED, words)
         decisions = [d for d in self._store.read_decisions(case.request) if d.digest == case.digest]
         denial = self._find_denial(decisions)
         if denial is not None:

@@ -206,6 +206,8 @@ class Executor:
         requester = read_person(self.vault, entity, action.requester_mount, groups=False)
         if requester is None:
             raise DraftError("The draft's author is no login of its workflow.")
+        if words := self.store.tell_revocation(action.workflow, requester.name):
+            raise DraftError(f"It is not taken up: {words}.")
         plan = self.plan(action, draft.inputs)
         created = now()
         return Case(

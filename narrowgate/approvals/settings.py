@@ -98,7 +98,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One environment's gate."""
+    """One environment's gate; `revocations` is the KV v2 mount with what operators have revoked."""
 
     environment: str
     address: str
@@ -109,6 +109,7 @@ class Gate:
     executors: Mapping[str, Place]
     actions: tuple[GatedAction, ...]
     group_prefix: str = ""
+    revocations: str | None = None
 
     def find(self, workflow: str, name: str) -> GatedAction | None:
         """Return the gated action `<tool>.<action>` of `workflow`, or None."""
@@ -162,6 +163,7 @@ def _parse(document: Mapping[str, Any]) -> Gate:
         executors=MappingProxyType({name: _parse_place(place) for name, place in document["executors"].items()}),
         actions=tuple(_parse_action(action) for action in document["actions"]),
         group_prefix=str(document.get("group_prefix") or ""),
+        revocations=vault.get("revocations"),
     )
 
 

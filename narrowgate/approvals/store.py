@@ -25,8 +25,10 @@ from narrowgate.approvals.case import (
     parse_decision,
     parse_outcome,
 )
-from narrowgate.approvals.errors import CaseAlteredError, NotFoundError
+from narrowgate.approvals.errors import CaseAlteredError, NotFoundError, SettingsError
 from narrowgate.approvals.settings import split_request_id
+from narrowgate.operations.errors import RevocationRecordError
+from narrowgate.operations.record import parse_record
 from narrowgate.runtime.proposals import VERSION
 
 if TYPE_CHECKING:
@@ -146,6 +148,22 @@ class Store:
         """Return the emergency stops that stand."""
         entities = self.vault.list_keys(self.gate.mounts.decisions, STOPS)
         return [stop for entity in entities if (stop := self.read_stop(entity)) is not None]
+
+    def tell_revocation(self, workflow: str, user: str) -> str:
+        """Return in words that an operator has revoked the workflow, or `user` of it; empty where nobody has.
+
+        Raises SettingsError for a record that cannot be understood, or as `Vault.ask` does: then nothing may go on.
+        """
+        entry = None if self.gate.revocations is None else self.vault.read_entry(self.gate.revocations, workflow)
+        if entry is None:
+            return ""
+        try:
+            record = parse_record(entry.data, workflow)
+        except RevocationRecordError as error:
+            raise SettingsError(str(error), hint=error.hint) from None
+        if record.is_whole:
+            return "an operator revoked the workflow"
+        return f"an operator revoked {user} at the workflow" if user in record.users else ""
 
     # -- records
 

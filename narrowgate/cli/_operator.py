@@ -20,6 +20,7 @@ from narrowgate.errors import NarrowgateError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from narrowgate.approvals.settings import Gate
     from narrowgate.operations.revoking import Outcome
     from narrowgate.operations.steps import Operator, StepResult
     from narrowgate.operations.target import Target
@@ -71,7 +72,15 @@ def open_operator_of(target: Target) -> Iterator[Operator]:
         ca_file(target.ca_pem) as verify,
         open_operator(target.address, verify=verify, namespace=target.namespace) as vault,
     ):
-        yield Operator(vault, _open_iam(target), name_operator(vault))
+        yield Operator(vault, _open_iam(target), name_operator(vault), _read_gate())
+
+
+def _read_gate() -> Gate | None:
+    """Return the gate that NARROWGATE_GATE describes, None where it names none."""
+    from narrowgate.approvals import read_gate
+    from narrowgate.approvals.settings import VARIABLE
+
+    return read_gate() if os.environ.get(VARIABLE) else None
 
 
 def _open_iam(target: Target) -> Any:  # noqa: ANN401 - boto3 makes clients at run time

@@ -54,6 +54,7 @@ def _rules(environment: Environment) -> list[PathRule]:
         PathRule("auth/token/revoke-self", ("update",), "log out"),
         PathRule(f"{vault.revocations_mount}/data/+", ("create", "read", "update"), "what is revoked, and why"),
         PathRule(f"{vault.revocations_mount}/metadata", ("list",), "which workflows have a record"),
+        PathRule("narrowgate-held/metadata/+/+", ("list",), "how many requests wait for approval"),
         PathRule("sys/auth", ("read",), "the accessor of a workflow's auth mount"),
         PathRule(f"auth/{vault.auth_prefix}/+/role/+", ("delete", "read"), "refuse logins: a deploy makes it anew"),
         # Vault asks for sudo on leases and on the list of tokens, whoever comes.
@@ -61,7 +62,7 @@ def _rules(environment: Environment) -> list[PathRule]:
         *(PathRule(f"sys/leases/revoke-prefix/{path}", ("sudo", "update"), "end all of it") for path in leased),
         PathRule("auth/token/accessors", ("list", "sudo"), "find one user's tokens"),
         PathRule("auth/token/lookup-accessor", ("update",), "see whose a token is"),
-        PathRule("auth/token/revoke-accessor", ("update",), "end one user's tokens, and requests that wait"),
+        PathRule("auth/token/revoke-accessor", ("update",), "end one user's tokens"),
         PathRule("identity/lookup/entity", ("update",), "find one user of one workflow"),
         PathRule(
             "identity/entity/id/+",

@@ -34,7 +34,7 @@ class Outcome:
 def preview_revocation(target: Target, operator: Operator, reason: str) -> Outcome:
     """Return what `revoke` would do; nothing is changed."""
     steps = list_revocation_steps(target, operator, reason)
-    return Outcome(tuple(preview_step(step) for step in steps), target.lasting)
+    return Outcome(tuple(preview_step(step) for step in steps), _tell_lasting(target, operator))
 
 
 def revoke(target: Target, operator: Operator, reason: str, report: Callable[[StepResult], None]) -> Outcome:
@@ -46,7 +46,14 @@ def revoke(target: Target, operator: Operator, reason: str, report: Callable[[St
     for step in list_revocation_steps(target, operator, reason):
         results.append(run_step(step))
         report(results[-1])
-    return Outcome(tuple(results), target.lasting)
+    return Outcome(tuple(results), _tell_lasting(target, operator))
+
+
+def _tell_lasting(target: Target, operator: Operator) -> tuple[str, ...]:
+    if not target.gated or operator.gate is not None:
+        return target.lasting
+    words = "requests for approval: executors end them when they next look (name the gate in NARROWGATE_GATE to see it)"
+    return (*target.lasting, words)
 
 
 def preview_restore(target: Target, operator: Operator) -> Outcome:

@@ -20,6 +20,7 @@ from narrowgate.operations.sessions import RoleSessions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from narrowgate.approvals.settings import Gate
     from narrowgate.operations.target import Target
     from narrowgate.operations.vault import VaultOperator
 
@@ -50,22 +51,30 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who carries steps out: the operator's Vault connection, boto3's iam client (None without AWS tools), a name."""
+    """Who carries steps out: the Vault connection, boto3's iam client (None without AWS tools), a name, the gate if known."""
 
     vault: VaultOperator
     iam: Any
     name: str
+    gate: Gate | None = None
 
 
 def list_revocation_steps(target: Target, operator: Operator, reason: str) -> list[Step]:
     """Return the steps that take a workflow's access away, or one user's of it, in the order to do them."""
     recorded = [_record(target, operator, reason)]
+    held = [stop_requests(operator, target)] if target.gated and operator.gate is not None else []
     cuts = [_cut(operator, role.name, role.session_name) for role in target.roles]
     if target.user is not None:
         entity = UserEntity(operator.vault, target.auth_mount, target.user)
-        return [*recorded, _disable(entity), _revoke_tokens_of(entity), *cuts]
+        return [*recorded, _disable(entity), _revoke_tokens_of(entity), *cuts, *held]
     prefixes = (target.login_path, *target.lease_paths)
-    return [*recorded, _refuse_logins(target, operator), *(_revoke_prefix(operator.vault, p) for p in prefixes), *cuts]
+    return [
+        *recorded,
+        _refuse_logins(target, operator),
+        *(_revoke_prefix(operator.vault, p) for p in prefixes),
+        *cuts,
+        *held,
+    ]
 
 
 def run_step(step: Step) -> StepResult:
@@ -207,3 +216,31 @@ def _cut(operator: Operator, role: str, session_name: str | None) -> Step:
         return None if written and sessions.is_cut_as(written[-1]) else "the deny is not in place"
 
     return Step(f"sessions of {role}", lambda: f"deny {whose} issued until now", apply, verify)
+
+
+def stop_requests(operator: Operator, target: Target) -> Step:
+    """Return the step that sees the workflow's requests for gated actions ended.
+
+    Executors end them by the record, as soon as they look, and none of them executes one while it stands. Which request
+    is of which user only executors may read, so one user's are not waited for.
+    """
+    gate, vault = operator.gate, operator.vault
+
+    def count() -> int:
+        if gate is None:
+            return 0
+        places = [tool for workflow, tool in gate.places if workflow == target.workflow]
+        return sum(len(vault.list_keys(f"{gate.mounts.held}/metadata/{target.workflow}/{tool}/")) for tool in places)
+
+    def apply() -> str:
+        if target.user is None:
+            return f"{count()} waited for approval; executors have ended them"
+        return f"executors end those of {target.user}, by the record"
+
+    def verify() -> str | None:
+        left = 0 if target.user is not None else _wait_for_none(count)
+        return (
+            None if left == 0 else f"{left} still wait: does an executor run? None is executed while the record stands"
+        )
+
+    return Step("approvals", lambda: f"have executors end what waits for approval ({count()} requests)", apply, verify)

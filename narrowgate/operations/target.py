@@ -37,7 +37,7 @@ class IamRole:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One workflow, or one `user` of it, and where its logins, leases and sessions are."""
+    """One workflow, or one `user` of it, and where its logins, leases and sessions are; `gated`: it may propose."""
 
     workflow: str
     user: str | None
@@ -52,6 +52,7 @@ class Target:
     region: str | None
     endpoint_url: str | None
     lasting: tuple[str, ...]
+    gated: bool = False
 
     @property
     def login_path(self) -> str:
@@ -97,6 +98,7 @@ def read_target(document: Mapping[str, Any], user: str | None = None) -> Target:
         region=behind_aws[0].text("region") if behind_aws else None,
         endpoint_url=behind_aws[0].connection.get("endpoint_url") if behind_aws else None,
         lasting=tuple(lasting),
+        gated=any(action.gated for tool in manifest.tools.values() for action in tool.actions.values()),
     )
 
 

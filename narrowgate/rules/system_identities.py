@@ -117,6 +117,8 @@ _DEPLOYED_PATHS: Final = (
 _OPERATED_PATHS: Final = (
     ("{revocations_mount}/data/+", "create read update"),
     ("{revocations_mount}/metadata", "list"),
+    # how many requests wait for approval, never what they are
+    ("narrowgate-held/metadata/+/+", "list"),
     # a workflow's login: gone until the next deploy
     ("sys/auth", "read"),
     ("auth/{auth_prefix}/+/role/+", "read delete"),

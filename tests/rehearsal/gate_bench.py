@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rehearsal.live import LiveRehearsal
 
 WORKFLOW = "vendor-onboarding"
+REVOCATIONS = "narrowgate-revocations"
 MOUNTS = {kind: f"narrowgate-{kind}" for kind in ("drafts", "cases", "decisions", "records", "held")}
 PEOPLE = {
     "ann": ("vendor-approvers",),
@@ -191,6 +192,7 @@ def build_bench(live: LiveRehearsal) -> GateBench:
     """Set the gate up by hand, as the compiler's documents will."""
     root = live.vault()
     document = describe(live)
+    root.sys.enable_secrets_engine("kv", path=REVOCATIONS, options={"version": "2"})
     for mount in MOUNTS.values():
         root.sys.enable_secrets_engine("kv", path=mount, options={"version": "2"})
         while True:  # KV v2 answers 400 while it upgrades itself
@@ -237,7 +239,11 @@ def describe(live: LiveRehearsal) -> dict[str, Any]:
     return {
         "version": 1,
         "environment": "dev",
-        "vault": {"address": bao.get_address(live.layout), "ca_pem": live.layout.ca_certificate.read_text()},
+        "vault": {
+            "address": bao.get_address(live.layout),
+            "ca_pem": live.layout.ca_certificate.read_text(),
+            "revocations": REVOCATIONS,
+        },
         "mounts": MOUNTS,
         "group_prefix": "approvers.",
         "approvers": {"mount": "approvers", "role": "approver", "audience": "narrowgate:dev:approvers"},
@@ -392,6 +398,7 @@ path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/revoke-self" { capabilities = ["update"] }
 """
 EXECUTOR = """
+path "narrowgate-revocations/data/+" { capabilities = ["read"] }
 path "narrowgate-drafts/metadata/vendor-onboarding" { capabilities = ["list"] }
 path "narrowgate-drafts/metadata/vendor-onboarding/+" { capabilities = ["list"] }
 path "narrowgate-drafts/data/vendor-onboarding/+/vendors.*" { capabilities = ["read"] }
