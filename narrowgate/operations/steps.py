@@ -51,7 +51,7 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who carries steps out: the Vault connection, boto3's iam client (None without AWS tools), a name, the gate if known."""
+    """Who carries steps out: the Vault connection, boto3's iam client (None without AWS tools), a name, the gate."""
 
     vault: VaultOperator
     iam: Any
@@ -239,8 +239,6 @@ def stop_requests(operator: Operator, target: Target) -> Step:
 
     def verify() -> str | None:
         left = 0 if target.user is not None else _wait_for_none(count)
-        return (
-            None if left == 0 else f"{left} still wait: does an executor run? None is executed while the record stands"
-        )
+        return f"{left} still wait: does an executor run? While the record stands, none is executed" if left else None
 
     return Step("approvals", lambda: f"have executors end what waits for approval ({count()} requests)", apply, verify)
