@@ -142,7 +142,10 @@ class ActionAccess:
 
 @dataclass(frozen=True, slots=True)
 class ToolAccess:
-    """One tool as one workflow may use it. `scope` is the declared data scope, as canonical JSON text."""
+    """One tool as one workflow may use it. `scope` is the declared data scope, as canonical JSON text.
+
+    `secret_fields` are names of fields that no record of a call holds: no access, so they count in no comparison.
+    """
 
     workflow: str
     tool: str
@@ -151,6 +154,7 @@ class ToolAccess:
     actions: tuple[ActionAccess, ...]
     ttl_seconds: int
     max_ttl_seconds: int
+    secret_fields: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def granted(self) -> tuple[ActionAccess, ...]:

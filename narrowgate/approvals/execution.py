@@ -145,7 +145,7 @@ class Execution:
             self._executor.ledger,
             self._case,
             approvers,
-            action.inputs,
+            action,
             lambda: self._claim_and_carry_out(action, approvers, claimed=claimed),
         )
 

@@ -17,7 +17,7 @@ import structlog
 from narrowgate.approvals.errors import RecordNotKeptError, SettingsError
 from narrowgate.audit.ledger import CheckpointError, Entry, Lease, Ledger, LedgerError, Origin
 from narrowgate.audit.ledger.places import find_ledger_file, read_ledger_variable
-from narrowgate.audit.ledger.redaction import HIDDEN
+from narrowgate.audit.ledger.redaction import HIDDEN, Redaction, hide_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from narrowgate.approvals.case import Case, Outcome
     from narrowgate.approvals.handlers import Credentials
-    from narrowgate.approvals.settings import LedgerPlaces
+    from narrowgate.approvals.settings import GatedAction, LedgerPlaces
     from narrowgate.approvals.vault import Vault
 
 logger = structlog.get_logger("narrowgate.approvals")
@@ -83,19 +83,19 @@ def record_execution(
     ledger: Ledger,
     case: Case,
     approvers: Sequence[Mapping[str, str]],
-    schema: Mapping[str, Any],
+    action: GatedAction,
     carry_out: Callable[[], Carried],
 ) -> Outcome | None:
     """Carry a case out between two records, and return how it ended.
 
-    What the action's `schema` of inputs calls `writeOnly` stands in neither.
+    Neither holds what the `action` calls secret: by its `secret_fields`, or as `writeOnly` in its schema of inputs.
 
     Raises:
         RecordNotKeptError: it did not start, since its first record could not be kept and vouched for.
 
     """
-    hidden = frozenset(find_hidden(case.inputs, schema))
-    entry = describe_case(case, approvers, schema)
+    hidden = frozenset(find_hidden(case.inputs, action.inputs, hide_fields(action.secret_fields)))
+    entry = describe_case(case, approvers, action)
     carried: Carried | None = None
     began = False
     try:
@@ -116,14 +116,15 @@ def record_execution(
     return carried.outcome if carried is not None else None
 
 
-def describe_case(case: Case, approvers: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> Entry:
+def describe_case(case: Case, approvers: Sequence[Mapping[str, str]], action: GatedAction) -> Entry:
     """Return what both records of a case say: who asked for what, and who approved it."""
+    hide = hide_fields(action.secret_fields)
     return Entry(
         kind="call",
         tool=case.tool,
         action=case.action,
         operation="gated:execute",
-        inputs=hide_fields(case.inputs, schema),
+        inputs=hide.apply(hide_by_schema(case.inputs, action.inputs)),
         approver=[dict(person) for person in approvers],
         case_id=case.request,
         origin=Origin(case.environment, case.workflow, case.requester.name),
@@ -131,35 +132,35 @@ def describe_case(case: Case, approvers: Sequence[Mapping[str, str]], schema: Ma
     )
 
 
-def hide_fields(value: Any, schema: Any) -> Any:  # noqa: ANN401 - JSON by a JSON Schema
+def hide_by_schema(value: Any, schema: Any) -> Any:  # noqa: ANN401 - JSON by a JSON Schema
     """Return `value` with every field hidden that its schema calls `writeOnly`, or a password."""
     if not isinstance(schema, Mapping):
         return value
     if _is_hidden(schema):
         return HIDDEN
     if isinstance(value, Mapping):
-        known = schema.get("properties")
-        fields = known if isinstance(known, Mapping) else {}
-        return {name: hide_fields(inner, fields.get(name, {})) for name, inner in value.items()}
+        return {name: hide_by_schema(inner, _property(schema, name)) for name, inner in value.items()}
     if isinstance(value, list):
-        return [hide_fields(inner, schema.get("items", {})) for inner in value]
+        return [hide_by_schema(inner, schema.get("items")) for inner in value]
     return value
 
 
-def find_hidden(value: Any, schema: Any) -> Iterator[str]:  # noqa: ANN401 - as above
-    """Yield the texts of `value` that `hide_fields` hides: they must not stand elsewhere in a record either."""
-    if not isinstance(schema, Mapping):
-        return
-    if _is_hidden(schema):
+def find_hidden(value: Any, schema: Any, rules: Redaction) -> Iterator[str]:  # noqa: ANN401 - as above
+    """Yield the texts of `value` that its schema or `rules` hide: they must not stand elsewhere in a record either."""
+    known = schema if isinstance(schema, Mapping) else {}
+    if _is_hidden(known):
         yield from _texts(value)
     elif isinstance(value, Mapping):
-        known = schema.get("properties")
-        fields = known if isinstance(known, Mapping) else {}
         for name, inner in value.items():
-            yield from find_hidden(inner, fields.get(name, {}))
+            yield from _texts(inner) if rules.hides(str(name)) else find_hidden(inner, _property(known, name), rules)
     elif isinstance(value, list):
         for inner in value:
-            yield from find_hidden(inner, schema.get("items", {}))
+            yield from find_hidden(inner, known.get("items"), rules)
+
+
+def _property(schema: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - as above
+    known = schema.get("properties")
+    return known.get(name) if isinstance(known, Mapping) else None
 
 
 def _is_hidden(schema: Mapping[str, Any]) -> bool:

@@ -38,7 +38,8 @@ class GatedAction:
     `path` holds the gated credentials and `login_role` is the executor's role for one request, whose token serves
     `num_uses` requests; `reader_path` holds the credentials of the executor's own read, None where it reads by nothing.
     `execute` is the tool catalogue's, with the workflow's scope filled in; `requester_mount` is the auth mount of the
-    agents, `requester` is set where the workflow acts for nobody.
+    agents, `requester` is set where the workflow acts for nobody. `secret_fields` are names of fields that no record
+    may hold.
     """
 
     workflow: str
@@ -57,6 +58,7 @@ class GatedAction:
     requester_mount: str
     reader_path: str | None = None
     description: str = ""
+    secret_fields: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -176,4 +178,5 @@ def _parse_place(place: Mapping[str, Any]) -> Place:
 def _parse_action(action: Mapping[str, Any]) -> GatedAction:
     known = {name: action[name] for name in GatedAction.__dataclass_fields__ if action.get(name) is not None}
     factors = tuple(FactorRule(tuple(f["groups"]), int(f["required"])) for f in action["factors"])
-    return GatedAction(**{**known, "factors": factors})
+    secret_fields = tuple(str(name) for name in action.get("secret_fields") or ())
+    return GatedAction(**{**known, "factors": factors, "secret_fields": secret_fields})

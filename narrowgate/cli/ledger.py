@@ -17,7 +17,9 @@ from narrowgate.cli import _agent_inputs as inputs
 from narrowgate.cli import _ledger_shipping as shipping
 
 if TYPE_CHECKING:
+    from narrowgate.audit.ledger import Ledger
     from narrowgate.audit.ledger.verify import Verdict
+    from narrowgate.runtime import Manifest
 
 EXIT_FOUND = 1
 
@@ -88,19 +90,20 @@ def append(  # noqa: PLR0913, PLR0917 - each is an option of its own
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with Ledger(path, Origin(known.environment, known.workflow, user)) as writer:
         if source is None:
-            _append_lines(writer, sys.stdin.buffer, durable=durable)
+            _append_lines(writer, known, sys.stdin.buffer, durable=durable)
         else:
             with _open(source) as file:
-                _append_lines(writer, file, durable=durable)
+                _append_lines(writer, known, file, durable=durable)
     if checkpoint:
         _make_checkpoint(manifest, workflow, token_file, path)
 
 
-def _append_lines(writer: Any, file: Any, *, durable: bool) -> None:  # noqa: ANN401 - a Ledger and a binary file
+def _append_lines(writer: Ledger, manifest: Manifest, file: Any, *, durable: bool) -> None:  # noqa: ANN401 - a binary file
     from dataclasses import replace
 
     from narrowgate.audit.ledger import RecordError
     from narrowgate.audit.ledger.entries import LINE_LIMIT, parse_entry
+    from narrowgate.audit.ledger.redaction import hide_fields
 
     for number, line in enumerate(iter(lambda: file.readline(LINE_LIMIT), b""), start=1):
         if not line.strip():
@@ -108,7 +111,15 @@ def _append_lines(writer: Any, file: Any, *, durable: bool) -> None:  # noqa: AN
         try:
             given = parse_entry(line)
             origin = replace(writer.origin, user=given.user) if given.user is not None else writer.origin
-            entry = replace(given.entry, origin=origin)
+            tool = manifest.tools.get(given.entry.tool or "")
+            hide = hide_fields(tool.secret_fields if tool is not None else ())
+            entry = replace(
+                given.entry,
+                origin=origin,
+                inputs=hide.apply_inputs(given.entry.inputs),
+                outputs=hide.apply(given.entry.outputs),
+                details=hide.apply(given.entry.details),
+            )
             seq = writer.record(entry, secrets=given.secrets, durable=durable or entry.kind == "begin")
         except RecordError as error:
             raise RecordError(f"line {number}: {error}", hint=error.hint) from None

@@ -69,6 +69,8 @@ def _tool(documents: ToolDocuments, environment: Environment) -> Json:
         "scope": json.loads(access.scope),
         "ttl_seconds": access.ttl_seconds,
     }
+    if access.secret_fields:
+        described["secret_fields"] = list(access.secret_fields)
     if documents.policy is not None:
         described["connection"] = BACKENDS[access.backend].describe_connection(documents, environment)
         described["path"] = documents.credential_path

@@ -52,6 +52,7 @@ class Tool:
     actions: dict[str, ToolAction]
     bindings: frozenset[str]
     source: Source
+    secret_fields: tuple[str, ...] = ()
 
 
 def read_tools(folder: Path) -> tuple[dict[str, Tool | None], list[DeclarationError]]:
@@ -86,7 +87,9 @@ def read_tool(path: Path) -> tuple[Tool | None, list[DeclarationError]]:
         return None, errors
     references = {r for a in actions.values() for _, grant in a.grants for _, r in grant.references()}
     bindings = frozenset(r.name for r in references if r.kind == "binding")
-    return Tool(declaration.tool, backend, ScopeValidator(declaration.scope), actions, bindings, source), []
+    secret_fields = tuple(sorted(set(declaration.secret_fields)))
+    scope = ScopeValidator(declaration.scope)
+    return Tool(declaration.tool, backend, scope, actions, bindings, source, secret_fields), []
 
 
 def _check_header(declaration: ToolDeclaration, path: Path) -> Iterator[Problem]:

@@ -50,6 +50,7 @@ Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f
 Owner = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9 _.:/=+@-]+$")]
 ScopeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 ScopeScalar = str | int | bool
+FieldPattern = Annotated[str, Field(pattern=r"^\*?[A-Za-z0-9][A-Za-z0-9_-]{1,60}\*?$")]
 
 
 class ActionDeclaration(Declared):
@@ -80,6 +81,8 @@ class ToolDeclaration(Declared):
     """Who runs the system behind it."""
     scope: dict[ScopeName, dict[str, Any]] = Field(default_factory=dict)
     """The data scope that a workflow must give: a JSON Schema for each value."""
+    secret_fields: list[FieldPattern] = Field(default_factory=list)
+    """Fields of inputs, outputs and statements that no record of a call may hold, by name; `*` stands for any text."""
     actions: Annotated[dict[Name, ActionDeclaration], Field(min_length=1)]
     """The operations that agents can be allowed, by name."""
 

@@ -143,6 +143,7 @@ class WorkflowPlanner:
             actions=tuple(sorted(resolved, key=lambda action: action.name)),
             ttl_seconds=ttl,
             max_ttl_seconds=max_ttl,
+            secret_fields=tool.secret_fields,
         )
         if self._here and not errors:
             errors += self._check_together(tool, access)

@@ -49,7 +49,8 @@ class ManifestLedger:
 class ManifestTool:
     """One tool: where its credentials are read (`path`, None where every action is gated) and how they are used.
 
-    Where there is a `request`, credentials are had by writing it to the path, not by reading.
+    Where there is a `request`, credentials are had by writing it to the path, not by reading. `secret_fields` are names
+    of fields that no record of a call may hold.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ManifestTool:
     connection: Mapping[str, Any]
     request: Mapping[str, Any] | None = None
     ttl_seconds: int = 0
+    secret_fields: tuple[str, ...] = ()
 
     def text(self, name: str) -> str:
         """Return a part of `connection` that must be there; raise ManifestError where it is not."""
@@ -183,4 +185,5 @@ def _parse_tool(name: str, tool: Mapping[str, Any]) -> ManifestTool:
         connection=MappingProxyType(dict(tool.get("connection") or {})),
         ttl_seconds=int(tool.get("ttl_seconds") or 0),
         request=MappingProxyType(dict(tool["request"])) if tool.get("request") else None,
+        secret_fields=tuple(str(name) for name in tool.get("secret_fields") or ()),
     )

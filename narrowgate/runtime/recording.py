@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from narrowgate.audit.ledger import Entry, Lease, Ledger, LedgerError, Origin
 from narrowgate.audit.ledger.operations import iam_action, match_iam, match_statement
 from narrowgate.audit.ledger.places import find_ledger_file, read_ledger_variable
+from narrowgate.audit.ledger.redaction import Redaction, hide_fields
 from narrowgate.runtime.errors import AgentError
 from narrowgate.runtime.log import logger
 from narrowgate.runtime.witness import VaultWitness
@@ -84,6 +85,7 @@ class Recorder:
         self._secrets: set[str] = set()
         self._leases: dict[str, Lease] = {}
         self._exported: set[str] = set()
+        self._redactions: dict[str, Redaction] = {}
         self._lock = threading.Lock()
         details = {
             "accessor_of_login": str(token.get("accessor") or ""),
@@ -140,6 +142,10 @@ class Recorder:
                 return
             self._exported.add(key)
         self.write(Entry(kind="lease", tool=tool.name, outcome="allowed", lease=lease, recorded=False))
+
+    def _redaction(self, tool: ManifestTool) -> Redaction:
+        """Return what hides the fields that the tool's declaration calls secret."""
+        return self._redactions.setdefault(tool.name, hide_fields(tool.secret_fields))
 
     def close(self) -> None:
         """Make the last checkpoint and close the ledger, before the login is revoked."""
@@ -204,14 +210,15 @@ class Recorder:
         if call is None:
             return
         service, operation = call["operation"]
+        hide = self._redaction(tool).apply
         self.write(
             Entry(
                 kind="call",
                 tool=tool.name,
                 action=action or match_iam(iam_action(service, operation), granted),
                 operation=f"{service}:{operation}",
-                inputs=call["inputs"],
-                outputs=_summarize(parsed),
+                inputs=hide(call["inputs"]),
+                outputs=hide(_summarize(parsed)),
                 outcome=_judge(code),
                 error=code or None,
                 lease=self._leases.get(call.get("key", "")),
@@ -235,14 +242,15 @@ class Recorder:
         started: float,
     ) -> None:
         """Record one statement; `code` is the error's SQLSTATE or name, empty for none; `started` by time.monotonic."""
+        redaction = self._redaction(tool)
         self.write(
             Entry(
                 kind="call",
                 tool=tool.name,
                 action=action or match_statement(statement, _granted(tool)),
                 operation=f"sql:{statement.split(maxsplit=1)[0].upper() if statement.strip() else ''}",
-                inputs={"statement": statement, "parameters": inputs},
-                outputs=outputs,
+                inputs=redaction.apply_inputs({"statement": statement, "parameters": inputs}),
+                outputs=redaction.apply(outputs),
                 outcome="refused" if code == "42501" else "failed" if code else "allowed",
                 error=code or None,
                 lease=self._leases.get(login),

@@ -221,6 +221,7 @@ def describe(live: LiveRehearsal) -> dict[str, Any]:
             "login_role": f"{WORKFLOW}.{action}",
             "num_uses": 3,
             "factors": list(factors),
+            "secret_fields": ["country"],
             "expires_seconds": SECONDS.get(action, 600),
             "credential_seconds": 300,
             "inputs": INPUTS,

@@ -12,7 +12,7 @@ from gate_bench import WORKFLOW
 
 from narrowgate.approvals import SettingsError, State
 from narrowgate.approvals.errors import ApprovalsError
-from narrowgate.approvals.recording import hide_fields
+from narrowgate.approvals.recording import hide_by_schema
 from narrowgate.approvals.store import Store
 from narrowgate.audit.anchors import VaultReader
 from narrowgate.audit.ledger.verify import Verdict, verify_ledger
@@ -92,8 +92,8 @@ def test_an_execution_stands_between_two_records_that_vault_vouches_for(bench: G
     assert verdict.problems == []
     assert verdict.signed
     assert verdict.covered >= 2
-    # what the schema calls writeOnly stands nowhere in it
-    assert begin["inputs"]["bank_account"] == "[hidden]"
+    # what the schema calls writeOnly, or the tool secret, stands nowhere in it
+    assert (begin["inputs"]["bank_account"], begin["inputs"]["country"]) == ("[hidden]", "[hidden]")
     assert "FI00 1234" not in ledger.read_text()
 
 
@@ -198,7 +198,7 @@ def test_fields_that_the_schema_calls_write_only_are_hidden_wherever_they_stand(
         }
     }
     value = {"iban": ["FI00"], "people": [{"pin": "1234", "name": "a"}], "more": 1}
-    assert hide_fields(value, schema) == {
+    assert hide_by_schema(value, schema) == {
         "iban": "[hidden]",
         "people": [{"pin": "[hidden]", "name": "a"}],
         "more": 1,

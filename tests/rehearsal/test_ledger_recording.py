@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from narrowgate.audit.anchors import VaultReader
 from narrowgate.audit.ledger.verify import verify_ledger
+from narrowgate.audit.shipping import fetch_ledger, parse_target, ship_ledger
 from narrowgate.runtime import login
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 WORKFLOW = "incident-summarization"
 BUCKET = "acme-dev-documents"
+ADDRESS = "customer@example.org"  # `customer_email` is a field that the tool's declaration calls secret
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,9 @@ def ledger(rehearsal: LiveRehearsal, tmp_path_factory: pytest.TempPathFactory) -
         with agent.postgres("incidents") as connection:
             connection.execute("SELECT title FROM incidents WHERE tenant = %s", ("emea",)).fetchall()
             with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
-                connection.execute("SELECT customer_email FROM incidents")
+                connection.execute("SELECT id FROM incidents WHERE customer_email = %s", (ADDRESS,))
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute("SELECT id FROM incidents WHERE customer_email = 'customer@example.org'")
         agent.credential("documents")
     return path
 
@@ -50,6 +54,7 @@ def test_each_call_is_a_record_of_its_user_action_lease_and_outcome(ledger: Path
         ("logs", "search", "logs:FilterLogEvents", "refused"),
         ("documents", "read", "s3:ListObjectsV2", "allowed"),
         ("incidents", "read", "sql:SELECT", "allowed"),
+        ("incidents", "read", "sql:SELECT", "refused"),
         ("incidents", "read", "sql:SELECT", "refused"),
     ]
     for call in calls:
@@ -86,6 +91,18 @@ def test_vault_vouches_for_it_and_no_secret_stands_in_it(rehearsal: LiveRehearsa
     changed.write_bytes(content)
     with changed.open("rb") as file:
         assert not verify_ledger(file, str(changed), anchors=anchors.anchors).intact
+
+
+def test_no_declared_secret_field_is_in_the_file_nor_in_what_is_shipped(rehearsal: LiveRehearsal, ledger: Path) -> None:
+    assert "customer_email" in json.dumps([call["inputs"] for call in read(ledger, "call")])
+    assert ADDRESS not in ledger.read_text()
+    rehearsal.aws("logs").create_log_group(logGroupName="/narrowgate/ledgers")
+    target = parse_target("logs:/narrowgate/ledgers")
+    target.client = rehearsal.aws("logs")
+    shipped, _ = ship_ledger(ledger, target)
+    arrived = b"".join(fetch_ledger(target, shipped.ledger))
+    assert arrived == ledger.read_bytes()
+    assert ADDRESS.encode() not in arrived
 
 
 def test_vaults_audit_log_shows_what_joins_and_no_secret(rehearsal: LiveRehearsal, ledger: Path) -> None:

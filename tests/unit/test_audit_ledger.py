@@ -27,12 +27,13 @@ from narrowgate.audit.ledger import (
     Redaction,
 )
 from narrowgate.audit.ledger.records import RECORD_LIMIT, parse_line
-from narrowgate.audit.ledger.redaction import HIDDEN, Treatment
+from narrowgate.audit.ledger.redaction import HIDDEN, Treatment, hide_fields
 from narrowgate.audit.ledger.verify import Verdict, verify_ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+IBAN = "FI2112345600000785"
 ORIGIN = Origin("dev", "triage", "alice")
 CALL = Entry(kind="call", tool="logs", action="search", operation="logs:FilterLogEvents", outcome="allowed")
 
@@ -132,6 +133,38 @@ def test_fields_are_treated_by_their_names(tmp_path: Path) -> None:
     assert kept["NextToken"] == "page-2"
     assert kept["Key"] == "runbooks/a.md"
     assert kept["page"] == kept["Body"] == {"bytes": 7, "sha256": kept["Body"]["sha256"]}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO people (name, iban) VALUES ('alice', '@')",
+        "UPDATE people SET Iban = E'@\\' ' WHERE id = 1",
+        "SELECT name FROM people WHERE iban = $$@$$",
+        "SELECT name FROM people WHERE iban = $x$@ ' $x$ AND note = ''",
+        "SELECT name FROM people WHERE iban = 'it''s @",
+        "SELECT name FROM people WHERE iban = %s OR iban = 4929000000006",
+        "SELECT name FROM people WHERE note = 'x\\' AND iban = '@'",
+        "SELECT name FROM people -- it's\nWHERE iban = '@'",
+        "SELECT name FROM people /* ' */ WHERE iban = '@'",
+        'SELECT "iban" FROM "people" WHERE note = $1',
+        "COPY people (iban) FROM STDIN",
+    ],
+)
+def test_a_statement_that_names_a_secret_field_tells_no_value(statement: str) -> None:
+    statement = statement.replace("@", IBAN)
+    rules = hide_fields(["iban", "*_pin"])
+    shown = json.dumps(rules.apply_inputs({"statement": statement, "parameters": [IBAN, {"x": IBAN}]}))
+    assert IBAN not in shown
+    assert "4929000000006" not in shown
+    assert "people" in shown
+    other = {"statement": "SELECT title FROM incidents WHERE id = '@'", "parameters": [IBAN]}
+    assert rules.apply_inputs(other) == other
+    assert rules.apply_inputs({"IBAN": IBAN, "card_pin": 12, "name": "a"}) == {
+        "IBAN": HIDDEN,
+        "card_pin": HIDDEN,
+        "name": "a",
+    }
 
 
 def test_a_record_has_a_bound_whatever_it_is_given(tmp_path: Path) -> None:

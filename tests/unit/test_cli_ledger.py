@@ -89,6 +89,24 @@ def test_entries_of_another_language_become_records_without_their_secrets(manife
     assert SECRET not in path.read_text()
 
 
+def test_fields_that_a_tool_declares_secret_reach_no_record(manifest: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    known = json.loads(manifest.read_text())
+    known["tools"]["incidents"]["secret_fields"] = ["customer_*"]
+    manifest.write_text(json.dumps(known))
+    inputs = {"statement": "UPDATE incidents SET customer_email = %s", "parameters": [SECRET]}
+    done = append(
+        manifest,
+        path,
+        {"tool": "incidents", "inputs": inputs, "outputs": [{"customer_name": SECRET}]},
+        {"tool": "incidents", "inputs": {"Customer-Email": SECRET}, "details": {"customer_email": {"is": SECRET}}},
+        {"tool": "logs", "inputs": {"customer_email": "kept"}},
+    )
+    assert done.returncode == 0, done.stderr
+    assert SECRET not in path.read_text()
+    assert records(path)[-1]["inputs"] == {"customer_email": "kept"}
+
+
 def test_a_wrong_line_is_named_and_what_was_before_it_is_kept(manifest: Path, tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     done = append(manifest, path, {"tool": "logs"}, {"tool": "logs", "pasword": SECRET})

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -30,6 +30,11 @@ _CREDENTIALS: Final = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )
+
+
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Where an SQL statement may begin to hold a value: a literal, or what would need a parser to tell from one.
+_VALUE: Final = re.compile(r"'|\$[A-Za-z_]*\$|\\|--|/\*|(?<![\w$])[0-9]")
 
 
 class Treatment(StrEnum):
@@ -82,6 +87,29 @@ class Redaction:
         `secrets` are texts that must not appear, wherever they stand. What is no JSON is told by its type only.
         """
         return self._shape(value, frozenset(s for s in secrets if len(s) >= SHORTEST_SECRET), 0)
+
+    def hides(self, name: str) -> bool:
+        """Return whether the value of a field called `name` stands in no record as it is."""
+        return self._treatment(name) is not Treatment.KEEP
+
+    def hide_statement(self, statement: str, parameters: object) -> tuple[str, object]:
+        """Return an SQL statement and its parameters as a record may hold them.
+
+        Where the statement names a field that is hidden, nothing tells which value is that field's: then it ends before
+        its first literal, and its parameters are hidden.
+        """
+        if not any(self.hides(word) for word in _WORD.findall(statement)):
+            return statement, parameters
+        value = _VALUE.search(statement)
+        shown = statement if value is None else f"{statement[: value.start()]}{HIDDEN}"
+        return shown, HIDDEN if parameters else parameters
+
+    def apply_inputs(self, inputs: object) -> Any:  # noqa: ANN401 - JSON of any shape
+        """Return a call's inputs as `apply` does; an SQL `statement` among them hides its `parameters`, too."""
+        if isinstance(inputs, Mapping) and isinstance(inputs.get("statement"), str):
+            statement, parameters = self.hide_statement(inputs["statement"], inputs.get("parameters"))
+            inputs = {**inputs, "statement": statement, "parameters": parameters}
+        return self.apply(inputs)
 
     def _treatment(self, name: str) -> Treatment:
         found = self._known.get(name)
@@ -160,3 +188,8 @@ def digest_of(value: object) -> dict[str, Any]:
         return {"omitted": type(value).__name__}
     digest = base64.b64encode(hashlib.sha256(value).digest()[:16]).decode()
     return {"bytes": len(value), "sha256": digest}
+
+
+def hide_fields(names: Iterable[str]) -> Redaction:
+    """Return the redaction that hides fields of these names, as a tool's declaration gives them, and the defaults."""
+    return Redaction(tuple(FieldRule(name, Treatment.HIDE) for name in names))
