@@ -225,7 +225,7 @@ def _read_workflow(name: str, node: Node) -> WorkflowAccess:
 
 
 def _read_tool(workflow: str, tool: str, node: Node) -> ToolAccess:
-    fields = node.fields("backend ttl max_ttl scope actions")
+    fields = node.fields("backend ttl max_ttl scope actions", "secret_fields")
     return ToolAccess(
         workflow=workflow,
         tool=tool,
@@ -234,6 +234,7 @@ def _read_tool(workflow: str, tool: str, node: Node) -> ToolAccess:
         actions=tuple(_read_action(name, child) for name, child in _sorted_entries(fields["actions"])),
         ttl_seconds=fields["ttl"].seconds(),
         max_ttl_seconds=fields["max_ttl"].seconds(),
+        secret_fields=tuple(fields["secret_fields"].texts()) if "secret_fields" in fields else (),
     )
 
 

@@ -96,6 +96,7 @@ def _describe_tool(tool: ToolAccess) -> dict[str, Value]:
         "ttl": format_duration(tool.ttl_seconds),
         "max_ttl": format_duration(tool.max_ttl_seconds),
         "scope": _read_json(tool.scope, where),
+        **({"secret_fields": list(tool.secret_fields)} if tool.secret_fields else {}),
         "actions": {action.name: _describe_action(action, f"{where}, action `{action.name}`") for action in actions},
     }
 
