@@ -5,7 +5,7 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help venv rehearsal down reset lint format test test-long bench docs lock build clean
+.PHONY: help venv rehearsal down reset lint format browser test test-long bench docs lock build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ format: venv ## format and sort imports
 test: venv ## every test but the long ones; sets up all it needs
 	$(PYTEST) -m "not long" -n $(JOBS) --dist loadgroup
 
-test-long: venv ## random, fault and cross-check tests that take minutes
+browser: venv ## a Chromium for the tests of the approvers' page, unless the machine has one
+	@$(BIN)/python -m rehearsal.browser
+
+test-long: browser ## random, fault and cross-check tests that take minutes
 	$(PYTEST) -m long -n $(JOBS) --dist loadgroup
 
 bench: venv ## speed, as ratios within one run

@@ -161,13 +161,20 @@ class Page:
         return self._render("list.html", person=session.person, csrf=session.csrf, **await run_in_threadpool(read))
 
     async def _show(self, request: Request, session: WebSession) -> Response:
-        return await self._render_case(session, request.path_params["request"])
+        again = "again" in request.query_params
+        return await self._render_case(session, request.path_params["request"], again=again)
 
-    async def _render_case(self, session: WebSession, name: str, notice: str = "", status: int = 200) -> Response:
+    async def _render_case(
+        self, session: WebSession, name: str, notice: str = "", status: int = 200, *, again: bool = False
+    ) -> Response:
         view = await run_in_threadpool(lambda: self._approver(session).read_case(name))
         session.note(name, view.digest, view.read_at)
         shown = present(view)
-        values = {"case": shown, "read": READ, "notice": notice, "csrf": session.csrf, "person": session.person}
+        # An approval may be given again, where it stands in the records and perhaps not yet in Vault.
+        given = any(decision.name == session.person for decision in shown.decisions)
+        form = not shown.refusal and (again or not given)
+        values = {"case": shown, "read": READ, "notice": notice, "csrf": session.csrf, "form": form}
+        values["person"] = session.person
         return self._render("case.html", status=status, **values)
 
     async def _decide(self, request: Request, session: WebSession) -> Response:
