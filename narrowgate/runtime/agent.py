@@ -77,6 +77,11 @@ class Agent:
         """Return where this agent's calls are recorded, for entries and checkpoints of its own; None where nowhere."""
         return self._recorder.ledger if self._recorder is not None else None
 
+    @property
+    def recorder(self) -> Recorder | None:
+        """Return what records this agent's calls, for clients of one's own; None where nothing does."""
+        return self._recorder
+
     def aws(self, tool: str, *, action: str | None = None) -> boto3.Session:
         """Return a boto3 session that can do what `tool` allows this workflow; it refreshes its credentials itself.
 
@@ -136,19 +141,21 @@ class Agent:
             declared, login_ = self._database_login(tool, rejected=login_)
             connection = open_connection(declared, login_, self.manifest.workflow)
         if self._recorder is not None:
-            from narrowgate.runtime.cursors import recording_cursor
+            from narrowgate.runtime.cursors import record_connection
 
-            connection.cursor_factory = recording_cursor(self._recorder, declared, action, login_.text("username"))
+            record_connection(connection, self._recorder, declared, action, login_.text("username"))
         self._connections.add(connection)
         return connection
 
     def database_login(
-        self, tool: str, *, action: str | None = None, rejected: Credential | None = None
+        self, tool: str, *, action: str | None = None, rejected: Credential | None = None, recorded: bool = False
     ) -> tuple[ManifestTool, Credential]:
         """Return a PostgreSQL tool with its login, for drivers of one's own; never the one that a server `rejected`.
 
-        Raises as `credential` does.
+        `recorded` says that the driver's statements are given to `recorder`. Raises as `credential` does.
         """
+        if recorded:
+            return self._database_login(tool, action=action, rejected=rejected)
         self._exported.add(tool)
         declared, held = self._database_login(tool, action=action, rejected=rejected)
         if self._recorder is not None:

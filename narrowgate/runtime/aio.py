@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from narrowgate.runtime.credential import Bearer, Certificate, Credential, Secret
     from narrowgate.runtime.manifest import Manifest
     from narrowgate.runtime.proposals import Proposal
+    from narrowgate.runtime.recording import LedgerChoice
     from narrowgate.runtime.session import TokenSource
 
 T = TypeVar("T")
@@ -60,12 +61,17 @@ class AsyncAgent:
         from narrowgate.runtime.postgres import DatabaseLoginRefusedError, open_async_connection
 
         workflow = self.manifest.workflow
-        declared, held = await _run(partial(self._inner.database_login, tool, action=action))
+        log_in = partial(self._inner.database_login, tool, recorded=True)
+        declared, held = await _run(partial(log_in, action=action))
         try:
             connection = await open_async_connection(declared, held, workflow)
         except DatabaseLoginRefusedError:
-            declared, held = await _run(partial(self._inner.database_login, tool, rejected=held))
+            declared, held = await _run(partial(log_in, rejected=held))
             connection = await open_async_connection(declared, held, workflow)
+        if self._inner.recorder is not None:
+            from narrowgate.runtime.cursors import record_async_connection
+
+            record_async_connection(connection, self._inner.recorder, declared, action, held.text("username"))
         self._connections.add(connection)
         return connection
 
@@ -107,13 +113,16 @@ class AsyncAgent:
 
 @contextlib.asynccontextmanager
 async def login(
-    manifest: Path | str | Mapping[str, Any] | Manifest | None = None, token: TokenSource = None
+    manifest: Path | str | Mapping[str, Any] | Manifest | None = None,
+    token: TokenSource = None,
+    *,
+    ledger: LedgerChoice = None,
 ) -> AsyncIterator[AsyncAgent]:
     """Log in as a workflow's agent; at the block's end, its token and every lease are revoked.
 
     A `token` that is callable is called in a thread. Raises as `narrowgate.runtime.login` does.
     """
-    block = blocking.login(manifest, token)
+    block = blocking.login(manifest, token, ledger=ledger)
     entering = asyncio.ensure_future(_run(block.__enter__))
     try:
         inner = await asyncio.shield(entering)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from botocore.exceptions import ClientError
+from loops import run_alone
 
 from narrowgate.audit.anchors import VaultReader
 from narrowgate.audit.ledger.verify import verify_ledger
 from narrowgate.audit.shipping import fetch_ledger, parse_target, ship_ledger
-from narrowgate.runtime import login
+from narrowgate.runtime import aio, login
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +68,52 @@ def test_each_call_is_a_record_of_its_user_action_lease_and_outcome(ledger: Path
     assert "@" in calls[0]["lease"]["session"]
     assert calls[3]["inputs"]["parameters"] == ["emea"]
     assert calls[3]["outputs"]["columns"] == ["title"]
+
+
+def test_every_way_of_psycopg_to_run_a_statement_is_recorded(rehearsal: LiveRehearsal, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with (
+        login(rehearsal.manifest(WORKFLOW), rehearsal.token("alice", WORKFLOW), ledger=path) as agent,
+        agent.postgres("incidents") as connection,
+    ):
+        for name in ("", "server side"):
+            with connection.cursor(name) as cursor:
+                cursor.execute("SELECT id, title FROM incidents")
+                assert cursor.fetchall()
+        with connection.cursor() as cursor:
+            assert list(cursor.stream("SELECT title FROM incidents"))
+            with cursor.copy("COPY (SELECT title FROM incidents) TO STDOUT") as copy:
+                assert list(copy.rows())
+            cursor.executemany("SELECT %s::int", [(1,), (2,)])
+    operations = [(call["operation"], call["outcome"]) for call in read(path, "call")]
+    assert operations == [("sql:SELECT", "allowed")] * 3 + [("sql:COPY", "allowed"), ("sql:SELECT", "allowed")]
+    assert read(path, "call")[-1]["inputs"]["parameters"] == {"times": 2, "first": [1]}
+
+
+def test_asyncios_statements_are_recorded_too(rehearsal: LiveRehearsal, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+
+    async def work() -> None:
+        token = rehearsal.token("alice", WORKFLOW)
+        async with aio.login(rehearsal.manifest(WORKFLOW), token, ledger=path) as agent:
+            connection = await agent.postgres("incidents")
+            for name in ("", "server side"):
+                async with connection.cursor(name) as cursor:
+                    await cursor.execute("SELECT title FROM incidents")
+                    assert await cursor.fetchall()
+            async with connection.cursor() as cursor:
+                assert [row async for row in cursor.stream("SELECT title FROM incidents")]
+                async with cursor.copy("COPY (SELECT title FROM incidents) TO STDOUT") as copy:
+                    assert [row async for row in copy.rows()]
+                await cursor.executemany("SELECT %s::int", [(1,), (2,)])
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await connection.execute("SELECT customer_email FROM incidents")
+
+    run_alone(work())
+    calls = [(call["operation"], call["outcome"]) for call in read(path, "call")]
+    assert [operation for operation, _ in calls] == ["sql:SELECT"] * 3 + ["sql:COPY", "sql:SELECT", "sql:SELECT"]
+    assert calls[-1] == ("sql:SELECT", "refused")
+    assert [lease["recorded"] for lease in read(path, "lease")] == [True]
 
 
 def test_each_lease_is_a_record_that_says_whether_its_calls_are(ledger: Path) -> None:
