@@ -354,6 +354,15 @@ class Environment:
         return next((b for b in self.tools if b.tool == tool), ToolBinding(tool, ()))
 
 
+@dataclass(frozen=True, slots=True)
+class ForeignName:
+    """A text that means `what` (in words) of the environment `environment`, which is another one than that judged."""
+
+    name: str
+    what: str
+    environment: str
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class RuleException:
     """A resource that need not keep a rule, for `reason`, until the end of the day `expires` (as in 2026-12-31).

@@ -23,8 +23,8 @@ STACKS = Path(__file__).resolve().parent
 try:
     environment = load_environment(find_stack_config_dir(), pulumi.get_stack())
     shard = load_shard(find_stack_config_dir(), pulumi.get_stack())
-    require_separation(environment, find_stack_config_dir())
-    judge_every_resource(environment, lock_file(STACKS, environment.name))
+    foreign = require_separation(environment, STACKS, find_stack_config_dir())
+    judge_every_resource(environment, lock_file(STACKS, environment.name), foreign)
     if pulumi.Config("narrowgate").get("stack") == "foundation":
         deploy_foundation(environment, compile_foundation(environment))
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from narrowgate.compile import CompileError, compile_plan
 from narrowgate.compile.backends import BACKENDS
 from narrowgate.declarations.durations import format_duration
-from narrowgate.declarations.environments import CONFIG_PATH, EnvironmentSource, find_environments, read_environment
+from narrowgate.declarations.environments import CONFIG_PATH, find_environments, read_environment
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors, suggest
 from narrowgate.declarations.planning import Declarations, read_declarations
 from narrowgate.declarations.ruling import find_broken_rules, find_unknown_rules
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from narrowgate.declarations.environments import EnvironmentSource
     from narrowgate.errors import Location
     from narrowgate.plan import AccessPlan
 

@@ -350,6 +350,14 @@ class MetricAlarm(Fact):
     tells: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceTexts(Fact):
+    """All texts in a resource of the type `kind`, by the property that they stand in; whatever the type."""
+
+    kind: str
+    texts: Mapping[str, tuple[str, ...]] = field(repr=False)
+
+
 def names(value: object) -> tuple[str, ...]:
     """Return a setting that Vault takes as a list or as one comma-separated text, as a tuple of non-empty names."""
     if isinstance(value, str):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from narrowgate.access.locked import LockedDocuments
     from narrowgate.errors import NarrowgateError
-    from narrowgate.plan import Environment, RuleException
+    from narrowgate.plan import Environment, ForeignName, RuleException
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,8 @@ class Settings:
     be judged, so each is refused. `lock` is what the access lock compiles to, or why it can't be read; None only where
     there is no stack that it could be of (a file that somebody lints). `audit_device` is the audit device that Vault's
     own file declares; empty where none is bound. `gated_mounts` are secrets mounts whose every path needs an approval.
-    `exceptions` are the reviewed ones that are in force.
+    `exceptions` are the reviewed ones that are in force. `foreign` are the names of what other environments are bound
+    to.
     """
 
     environment: str = ""
@@ -43,7 +44,7 @@ class Settings:
     people_mounts: tuple[str, ...] = ("people",)
     max_ttl_seconds: int = 3600
     max_session_seconds: int = 28800
-    other_environments: tuple[str, ...] = ()
+    foreign: tuple[ForeignName, ...] = ()
     managed_policies: Mapping[str, str] = field(default_factory=dict)
     bindings: Environment | None = None
     lock: LockedDocuments | NarrowgateError | None = None

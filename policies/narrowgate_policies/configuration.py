@@ -24,7 +24,7 @@ from narrowgate.errors import NarrowgateError
 from narrowgate.rules import Settings, settings_of
 
 if TYPE_CHECKING:
-    from narrowgate.plan import Environment
+    from narrowgate.plan import Environment, ForeignName
 
 STACKS_VARIABLE: Final = "NARROWGATE_STACKS"
 """Names the folder of `locks/` where that is not the one beside the pack."""
@@ -50,10 +50,10 @@ def read_settings(stacks: Path) -> Settings:
             environment = parse_environment(text)
         else:
             environment = load_environment(_stack_config_dir(stacks), text)
-        require_separation(environment, _stack_config_dir(stacks))
+        foreign = require_separation(environment, stacks, _stack_config_dir(stacks))
     except NarrowgateError as error:
         return Settings(lock=error)
-    return settings_for(environment, lock_file(stacks, environment.name))
+    return settings_for(environment, lock_file(stacks, environment.name), foreign)
 
 
 def _stack_config_dir(stacks: Path) -> Path:
@@ -64,13 +64,15 @@ def _stack_config_dir(stacks: Path) -> Path:
     return stack_config_dir_of(project) if (project / "Pulumi.yaml").is_file() else stacks
 
 
-def settings_for(environment: Environment, lock: Path) -> Settings:
+def settings_for(environment: Environment, lock: Path, foreign: tuple[ForeignName, ...] = ()) -> Settings:
     """Return the settings of `environment`, with its lock at `lock` or why that can't be read.
 
+    `foreign` are the names of what other environments are bound to.
     Only what the lock states is an exception, and only until it expires.
     """
     try:
         locked = LockedDocuments.read(environment, lock)
     except NarrowgateError as error:
-        return settings_of(environment, error)
-    return replace(settings_of(environment, locked), exceptions=in_force(locked.exceptions, today()))
+        return replace(settings_of(environment, error), foreign=foreign)
+    exceptions = in_force(locked.exceptions, today())
+    return replace(settings_of(environment, locked), exceptions=exceptions, foreign=foreign)

@@ -25,7 +25,7 @@ from narrowgate_policies.wording import violation_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from narrowgate.plan import Environment
+    from narrowgate.plan import Environment, ForeignName
     from narrowgate.rules import Settings
 
 
@@ -38,12 +38,12 @@ class RefusedResourceError(NarrowgateError):
     code = "resource-refused"
 
 
-def judge_every_resource(environment: Environment, lock: Path) -> None:
+def judge_every_resource(environment: Environment, lock: Path, foreign: tuple[ForeignName, ...] = ()) -> None:
     """Have each resource that the program registers from now on judged by all rules; call it before the first one.
 
-    `lock` is where the environment's access lock stands.
+    `lock` is where the environment's access lock stands; `foreign` are the names of what others are bound to.
     """
-    judge = ResourceJudge(settings_for(environment, lock))
+    judge = ResourceJudge(settings_for(environment, lock, foreign))
     pulumi.runtime.register_resource_transform(judge.hear)
 
 

@@ -1,7 +1,7 @@
 """The table of all readers, and how a resource is called by those that refer to it.
 
-A resource type that no reader knows gives no facts, unless it is known to grant access in a way that no rule can read:
-then it gives an unknown fact, which is refused.
+A resource type that no reader knows gives no fact but its texts, unless it is known to grant access in a way that no
+rule can read: then it gives an unknown fact, which is refused.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from narrowgate.rules.facts import DatabaseGroup, Fact, StackReference
+from narrowgate.rules.facts import DatabaseGroup, Fact, ResourceTexts, StackReference
 from narrowgate_policies.iam_resources import IAM_READERS
 from narrowgate_policies.properties import UNKNOWN, holds_unknown
 from narrowgate_policies.resource import Resource
@@ -101,7 +101,21 @@ def called(kind: str, urn: str, properties: Mapping[str, object], referring: str
 def facts_of(resource: Resource) -> list[Fact]:
     """Return all facts of one resource, with one for each thing that could not be read."""
     read = READERS.get(resource.type)
-    if read is None:
-        return []
-    facts = list(read(resource))
-    return [*facts, *resource.unknowns]
+    facts = [] if read is None else [*read(resource), *resource.unknowns]
+    texts = {name: found for name, value in resource.properties.items() if (found := tuple(_texts(value)))}
+    return [*facts, ResourceTexts(at=resource.urn, kind=resource.type, texts=texts)] if texts else facts
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield each text in a property's value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, int):
+        yield str(value)

@@ -34,11 +34,12 @@ import runpy
 from pathlib import Path
 
 from narrowgate.access.lock import lock_file
-from narrowgate.declarations import load_environment
+from narrowgate.declarations import require_separation, load_environment
 from narrowgate_policies.transform import judge_every_resource
 
 STACKS = Path({stacks!r})
-judge_every_resource(load_environment(STACKS, "dev"), lock_file(STACKS, "dev"))
+dev = load_environment(STACKS, "dev")
+judge_every_resource(dev, lock_file(STACKS, "dev"), require_separation(dev, STACKS))
 runpy.run_path({program!r})
 """
 
@@ -59,6 +60,7 @@ class Bench:
         self._folder = folder
         self._pack = pack or write_pack(folder / "policies", stacks)
         self._engine = engine
+        self.engine = (engine, engine_version)
         self._created = folder / "created"
         home = write_pulumi_home(folder / "home", python=Path(sys.executable), engine_version=engine_version)
         providers = {"aws": version("pulumi-aws"), "vault": version("pulumi-vault"), "pulumi-python": engine_version}

@@ -43,6 +43,16 @@ REFUSED = {
     "two_logins_one_agent": ("workflow-no-shared-identity", "onboarding-login", "agent:summaries"),
     "login_without_bound_claims": ("workflow-no-shared-identity", "onboarding-login", "names no agent"),
     "login_with_a_wildcard_claim": ("workflow-no-shared-identity", "onboarding-login", "/act/sub=agent:*"),
+    "resource_names_another_environment": (
+        "environment-no-crossing",
+        "demo-address",
+        "the Vault https://vault.prod.example.com:8200 is prod's",
+    ),
+    "role_reaches_another_environments_bucket": (
+        "environment-no-crossing",
+        "demo-crossing",
+        "reaches the bucket acme-prod-documents, which is prod's",
+    ),
     "group_with_policies": ("workflow-no-shared-identity", "demo-group", "tool.summaries.documents"),
     "lock_role_beside_ours": ("access-within-lock", "demo-extra", "the lock has no IAM role ng-dev-demo-extra"),
     "lock_wider_inline_policy": ("access-within-lock", "demo-wider", "payroll"),
