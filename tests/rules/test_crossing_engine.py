@@ -1,4 +1,4 @@
-"""The real engine: a dev stack that is bound to a real thing of prod deploys nothing, by the program and by the pack."""
+"""The real engine: a dev stack bound to a real thing of prod deploys nothing, by the program and by the pack."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_pack_refuses_what_a_program_that_does_not_judge_would_deploy(bench:
     text = (STACKS / "Pulumi.dev.yaml").read_text(encoding="utf-8").replace("acme-dev-documents", "acme-prod-documents")
     run = bench.run_program(PROGRAMS / "compliant", "crossing", {"Pulumi.crossing.yaml": text}, "preview")
     assert run.status != 0
-    assert "dev dev and prod share the bucket acme-prod-documents, which is prod's" in run.output
+    assert "dev and prod share the bucket acme-prod-documents" in run.output
     assert run.created == ()
 
 
