@@ -129,8 +129,26 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Execution:
+    """How an executor carries out a gated action: by `handler`, with inputs that fit the JSON Schema `inputs`.
+
+    `call` is what the handler is told, the workflow's scope and the environment's names filled in; what stands as
+    `${inputs.x}`, `${digest}`, `${request}`, `${requester}` or `${approvers}` is filled in when it executes. `inputs`
+    and `call` are canonical JSON text; `description` is the action's.
+    """
+
+    handler: str
+    inputs: str
+    call: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ActionAccess:
-    """One allowed action of a tool, with all that it grants. `gated` actions never reach the agent's credentials."""
+    """One allowed action of a tool, with all that it grants. `gated` actions never reach the agent's credentials.
+
+    A gated action without `execution` can be carried out by nobody: nothing is deployed for it.
+    """
 
     name: str
     access: Access
@@ -138,6 +156,7 @@ class ActionAccess:
     gated: bool
     grants: tuple[Grant, ...]
     approval: Approval | None = None
+    execution: Execution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +185,11 @@ class ToolAccess:
         """Return the actions that only the executor can carry out, after approval."""
         return tuple(action for action in self.actions if action.gated)
 
+    @property
+    def executable(self) -> tuple[ActionAccess, ...]:
+        """Return the gated actions that an executor knows how to carry out."""
+        return tuple(action for action in self.gated if action.execution is not None and action.approval is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkflowAccess:
@@ -180,18 +204,25 @@ class WorkflowAccess:
     max_ttl_seconds: int
     tools: tuple[ToolAccess, ...]
 
+    @property
+    def proposes(self) -> bool:
+        """Return whether its agent may draft anything for people to approve."""
+        return any(tool.executable for tool in self.tools)
+
 
 @dataclass(frozen=True, slots=True)
 class AwsBinding:
     """The environment's AWS account. `endpoint_url` is set only where AWS is not AWS (an emulator, a VPC endpoint).
 
     With `session_tags`, Vault tags each session with workflow, tool and environment, for resource policies to look at.
+    `gated_broker_arn` is the broker of gated actions' roles alone; empty where no such action is behind AWS.
     """
 
     account: str
     region: str
     partition: str = "aws"
     broker_arn: str = ""
+    gated_broker_arn: str = ""
     external_id: str = ""
     endpoint_url: str | None = None
     session_tags: bool = False
@@ -330,6 +361,13 @@ class TrailBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalsBinding:
+    """Who may approve here: `groups` of the identity provider, sorted; no login of anybody else reads a case."""
+
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """One environment: one Pulumi stack, one AWS account, one Vault (or namespace), and what names mean there."""
 
@@ -344,6 +382,7 @@ class Environment:
     deployer: DeployerBinding | None = None
     operator: OperatorBinding | None = None
     trail: TrailBinding | None = None
+    approvals: ApprovalsBinding | None = None
 
     def agent(self, workflow: str) -> WorkflowBinding:
         """Return the binding of `workflow`; an unbound one has an empty one."""

@@ -33,6 +33,8 @@ DIRECTORY: dict[str, tuple[str, ...]] = {
     "alice": ("on-call",),
     "sam": ("service-desk",),
     "vera": ("procurement",),
+    "carl": ("incident-commanders",),
+    "ann": ("vendor-approvers",),
     "mallory": (),
     OPERATOR: (OPERATOR_GROUP,),
 }

@@ -190,6 +190,11 @@ class EnvironmentLayout(Layout):
         """Return the folder of the workflows' manifests, one JSON file each."""
         return self.folder / "manifests"
 
+    @property
+    def gate(self) -> Path:
+        """Return the file of the gate's description; there is none where nothing is gated."""
+        return self.folder / "gate.json"
+
 
 def find_cache(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the cache folder, outside every checkout."""

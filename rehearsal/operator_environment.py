@@ -86,6 +86,7 @@ def operator_environment(layout: EnvironmentLayout, *, path: str) -> dict[str, s
         **_postgres(layout),
         "NARROWGATE_REHEARSAL_DIR": str(layout.root),
         "NARROWGATE_ENVIRONMENT": layout.environment,
+        "NARROWGATE_GATE": str(layout.gate),
         "NARROWGATE_MANIFESTS": str(layout.manifests),
         "NARROWGATE_LEDGER": f"{layout.ledgers}/",
         "NARROWGATE_BROKER_PASSFILE": str(postgres.password_file(layout, postgres.BROKER)),

@@ -35,6 +35,7 @@ PROJECT = "narrowgate"
 ENVIRONMENT_KEY = "narrowgate:environment"
 ENGINE_KEYS = ("encryptionsalt", "secretsprovider", "encryptedkey")
 MANIFESTS_OUTPUT = "manifests"
+GATE_OUTPUT = "gate"
 DEPLOY_SECONDS = 900.0
 # The program runs first: providers refresh at the addresses that hold now, not at those of the last deploy
 REFRESH = ("--refresh", "--run-program")
@@ -235,13 +236,17 @@ def _is_engine(pid: int) -> bool:
 def write_manifests(layout: EnvironmentLayout) -> list[str]:
     """Write each deployed workflow's manifest to a file of its own, take away those of removed ones, and name them.
 
+    The gate's description is written beside them.
+
     Raises:
         RehearsalError: the engine failed, or exports no manifests.
 
     """
     environment = deploy_environment(layout)
     output = run_engine(layout, ["stack", "output", "--json", "--stack", layout.stack], environment, layout.stack)
-    manifests: dict[str, Any] | None = json.loads(output).get(MANIFESTS_OUTPUT)
+    outputs: dict[str, Any] = json.loads(output)
+    _write_gate(layout, outputs.get(GATE_OUTPUT))
+    manifests: dict[str, Any] | None = outputs.get(MANIFESTS_OUTPUT)
     if manifests is None:
         log = layout.log(f"pulumi-{layout.stack}")
         raise RehearsalError(f"the stack {layout.stack} exports no {MANIFESTS_OUTPUT}", log=log)
@@ -251,6 +256,13 @@ def write_manifests(layout: EnvironmentLayout) -> list[str]:
     for workflow, manifest in manifests.items():
         write_private(folder / f"{workflow}.json", json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     return sorted(manifests)
+
+
+def _write_gate(layout: EnvironmentLayout, gate: dict[str, Any] | None) -> None:
+    if gate is None:
+        layout.gate.unlink(missing_ok=True)
+    else:
+        write_private(layout.gate, json.dumps(gate, indent=2, sort_keys=True) + "\n")
 
 
 def link_clients(layout: Layout, engine: Path) -> None:

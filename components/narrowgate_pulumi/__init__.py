@@ -5,6 +5,7 @@ They make no authorization decision. No component makes a provider, and no resou
 
 from narrowgate_pulumi.deployer import Deployer, DeployerArgs
 from narrowgate_pulumi.environment import Environment, EnvironmentArgs
+from narrowgate_pulumi.gated import GatedAction, GatedActionArgs
 from narrowgate_pulumi.operator import Operator, OperatorArgs
 from narrowgate_pulumi.postgres import PostgresAccess, PostgresAccessArgs
 from narrowgate_pulumi.program import deploy_foundation, deploy_workflows, find_stack_config_dir, stop
@@ -21,6 +22,8 @@ __all__ = [
     "DeployerArgs",
     "Environment",
     "EnvironmentArgs",
+    "GatedAction",
+    "GatedActionArgs",
     "Operator",
     "OperatorArgs",
     "PostgresAccess",

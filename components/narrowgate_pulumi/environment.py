@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from narrowgate_pulumi.gate import GateFoundation
 from narrowgate_pulumi.ledger import found_ledger
 from narrowgate_pulumi.mounts import VaultFoundation
 from narrowgate_pulumi.texts import as_json
@@ -33,7 +34,7 @@ class EnvironmentArgs(TypedDict):
     passwords: Mapping[str, pulumi.Input[str]]
     """The password of Vault's login for each connection, by the connection's name. Marked as secret here.
 
-    Not read where the database mount is adopted.
+    Not read where the database mount is adopted and there is no gate.
     """
     password_version: NotRequired[int]
     """Raise it to have Vault take the passwords anew; without that they are written once. Default 1."""
@@ -59,8 +60,11 @@ class Environment(pulumi.ComponentResource):
             policy=as_json(documents.boundary_policy),
             opts=child,
         )
-        VaultFoundation(name, documents, self).build(args["passwords"], args.get("password_version", 1))
-        found_ledger(name, documents, self)
+        version = args.get("password_version", 1)
+        VaultFoundation(name, documents, self).build(args["passwords"], version)
+        transit = found_ledger(name, documents, self)
+        if documents.approvals is not None:
+            GateFoundation(name, documents, documents.approvals, self).build(args["passwords"], version, transit)
         self.boundary_arn = boundary.arn
         self.aws_mount = pulumi.Output.from_input(documents.aws_mount)
         self.database_mount = pulumi.Output.from_input(documents.database_mount)

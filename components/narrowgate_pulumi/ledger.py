@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from narrowgate.compile.documents import FoundationDocuments, LedgerDocuments
 
 
-def found_ledger(name: str, documents: FoundationDocuments, parent: pulumi.Resource) -> None:
-    """Make the mounts of anchors and keys."""
+def found_ledger(name: str, documents: FoundationDocuments, parent: pulumi.Resource) -> vault.Mount:
+    """Make the mounts of anchors and keys; return that of keys."""
     child = pulumi.ResourceOptions(parent=parent)
     vault.Mount(
         f"{name}-ledger",
@@ -27,7 +27,7 @@ def found_ledger(name: str, documents: FoundationDocuments, parent: pulumi.Resou
         description="Checkpoints of agents' ledgers: created by agents, rewritten by nobody",
         opts=child,
     )
-    vault.Mount(
+    return vault.Mount(
         f"{name}-transit",
         path=documents.signing_mount,
         type="transit",
@@ -36,13 +36,15 @@ def found_ledger(name: str, documents: FoundationDocuments, parent: pulumi.Resou
     )
 
 
-def make_signing_key(name: str, documents: LedgerDocuments, parent: pulumi.Resource) -> pulumi.Resource:
-    """Make the key of one workflow; it stays when the workflow goes."""
+def make_signing_key(
+    name: str, documents: LedgerDocuments, parent: pulumi.Resource, *after: pulumi.Resource
+) -> pulumi.Resource:
+    """Make the key of one workflow or executor, once `after` is made; it stays when that goes."""
     return vault.generic.Endpoint(
         f"{name}-ledger-key",
         path=documents.key_path,
         data_json=as_json(thaw(documents.key_settings)),
         ignore_absent_fields=True,  # Vault answers with the public keys too
         disable_delete=True,
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
     )

@@ -78,25 +78,7 @@ class VaultFoundation:
             opts=self._opts(),
         )
         for connection in self._documents.database_connections:
-            self._connect_database(connection, passwords, password_version, mount)
-
-    def _connect_database(
-        self, connection: Json, passwords: Mapping[str, pulumi.Input[str]], password_version: int, mount: vault.Mount
-    ) -> None:
-        settings = thaw(connection)
-        block: Any = {
-            **{key: settings.pop(key) for key in POSTGRESQL_BLOCK if key in settings},
-            # write-only: Vault gets it when it is made or the version is raised, and never gives it back
-            "password_wo": pulumi.Output.secret(passwords[settings["name"]]),
-            "password_wo_version": password_version,
-        }
-        vault.database.SecretBackendConnection(
-            f"{self._name}-database-{settings['name']}",
-            backend=self._documents.database_mount,
-            postgresql=block,
-            **settings,
-            opts=self._opts(mount),
-        )
+            connect_database(f"{self._name}-database", connection, passwords, password_version, mount, self._parent)
 
     def _adopt_database(self) -> None:
         path = self._documents.database_mount
@@ -190,6 +172,31 @@ class VaultFoundation:
         mount = vault.Mount.get(f"{self._name}-{part}", path, opts=self._opts())
         expect(f"the mount {path}", "type", mount.type, kind)
         return mount
+
+
+def connect_database(  # noqa: PLR0913, PLR0917 - a connection has this many sides
+    prefix: str,
+    connection: Json,
+    passwords: Mapping[str, pulumi.Input[str]],
+    password_version: int,
+    mount: vault.Mount,
+    parent: pulumi.Resource,
+) -> None:
+    """Make one connection of a database `mount`, called `<prefix>-<connection>`."""
+    settings = thaw(connection)
+    block: Any = {
+        **{key: settings.pop(key) for key in POSTGRESQL_BLOCK if key in settings},
+        # write-only: Vault gets it when it is made or the version is raised, and never gives it back
+        "password_wo": pulumi.Output.secret(passwords[settings["name"]]),
+        "password_wo_version": password_version,
+    }
+    vault.database.SecretBackendConnection(
+        f"{prefix}-{settings['name']}",
+        backend=mount.path,
+        postgresql=block,
+        **settings,
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[mount]),
+    )
 
 
 def expect(what: str, setting: str, found: pulumi.Output[Any], wanted: object) -> None:

@@ -15,6 +15,7 @@ import pulumi_aws as aws
 import pulumi_vault as vault
 
 from narrowgate.compile.trail import compile_trail
+from narrowgate.control_groups import require_control_groups
 from narrowgate.declarations import DeclarationErrors, stack_config_dir_of
 from narrowgate.declarations.shards import WHOLE
 from narrowgate.errors import NarrowgateError
@@ -22,6 +23,7 @@ from narrowgate_pulumi.deployer import Deployer
 from narrowgate_pulumi.environment import Environment
 from narrowgate_pulumi.operator import Operator
 from narrowgate_pulumi.passwords import look_up_password
+from narrowgate_pulumi.texts import thaw
 from narrowgate_pulumi.trail import AuditTrail, TrailMissingError
 from narrowgate_pulumi.workflow import AgentWorkflow
 
@@ -80,7 +82,8 @@ def choose_providers(environment: plan.Environment) -> list[pulumi.ProviderResou
 def deploy_foundation(environment: plan.Environment, documents: FoundationDocuments) -> None:
     """Build the foundation of one environment; an administrator runs this stack, seldom."""
     passfile = os.environ.get(PASSWORD_FILE_VARIABLE)
-    connections = () if "database" in documents.adopted else documents.database_connections
+    needless = "database" in documents.adopted and documents.approvals is None
+    connections = () if needless else documents.database_connections
     if connections and not passfile:
         raise NarrowgateError(
             "Vault needs the password of its own database login, and no file gives it.",
@@ -149,8 +152,15 @@ def deploy_workflows(
 ) -> None:
     """Build the workflows of one shard of an environment and export their manifests; the deployer runs it, daily.
 
-    A workflow that `revocations` (by name) holds as wholly revoked is built without its login.
+    A workflow that `revocations` (by name) holds as wholly revoked is built without its login. The gate's description,
+    which is the same in every shard, is exported where there is a gate.
+
+    Raises:
+        NarrowgateError: something is gated, and Vault has no control groups or can't be asked, in preview too.
+
     """
+    if documents.gate is not None:
+        require_control_groups(documents.environment.vault)
     known = revocations or {}
     opts = pulumi.ResourceOptions(providers=choose_providers(documents.environment))
     built = {
@@ -161,6 +171,8 @@ def deploy_workflows(
         if shard.holds(workflow.access.name)
     }
     pulumi.export("manifests", {name: workflow.manifest for name, workflow in built.items()})
+    if documents.gate is not None:
+        pulumi.export("gate", thaw(documents.gate))
 
 
 def _login_state(revocation: Revocation | None) -> LoginState:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 import pulumi_vault as vault
 
+from narrowgate_pulumi.gated import GatedAction
 from narrowgate_pulumi.ledger import make_signing_key
 from narrowgate_pulumi.logins import LoginState, admit_agent, open_mount
 from narrowgate_pulumi.texts import thaw
@@ -52,10 +53,13 @@ class AgentWorkflow(pulumi.ComponentResource):
         ]
         before.append(make_signing_key(name, documents.ledger, self))
         mount = open_mount(name, documents.auth_mount, self, after=[*before, policy])
-        tools = [
+        tools: list[pulumi.Resource] = [
             ToolAccess(f"{name}.{tool.access.tool}", {"documents": tool, "auth_accessor": mount.accessor}, opts=opts)
             for tool in waiting
         ]
+        for gated in documents.gated:
+            label = f"{name}.{gated.description['tool']}.{gated.action}"
+            tools.append(GatedAction(label, {"documents": gated}, opts=opts))
         admit_agent(name, documents, self, after=[*mount.resources, *tools], state=args)
         manifest = thaw(documents.manifest)
         self.manifest = pulumi.Output.from_input(manifest)

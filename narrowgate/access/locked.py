@@ -16,7 +16,7 @@ from narrowgate.access.diff.iam_cover import say_request
 from narrowgate.access.enforcement import load_lock
 from narrowgate.access.lock import LockError
 from narrowgate.access.locked_settings import differing, wider_table
-from narrowgate.compile import compile_plan
+from narrowgate.compile import compile_plan, names
 from narrowgate.compile.documents import SETTINGS_APART
 
 if TYPE_CHECKING:
@@ -83,16 +83,24 @@ class LockedDocuments:
         """Take `documents` as those of the lock."""
         workflows = documents.workflows
         tools = [tool for workflow in workflows for tool in workflow.tools]
+        gated = [each for workflow in workflows for each in workflow.gated]
         vault_policies = [w.agent_policy for w in workflows] + [t.policy for t in tools if t.policy is not None]
+        vault_policies += [each.policy for each in gated]
+        logins = [workflow.auth_role for workflow in workflows] + [each.login for each in gated]
+        sql = [tool.postgres for tool in tools] + [d for each in gated for d in (each.postgres, each.reader)]
         roles = [role for tool in tools if (role := _secret_role(tool)) is not None]
+        roles += [LockedRole("database", d.vault_role) for each in gated for d in (each.postgres, each.reader) if d]
+        roles += [LockedRole("aws", each.aws.vault_role) for each in gated if each.aws is not None]
+        iam_roles = [tool.aws.role for tool in tools if tool.aws is not None]
+        iam_roles += [each.aws.role for each in gated if each.aws is not None]
         return cls(
             environment=documents.environment,
-            roles={tool.aws.role.name: tool.aws.role for tool in tools if tool.aws is not None},
+            roles={role.name: role for role in iam_roles},
             policies={policy.name: policy.text for policy in vault_policies},
-            auth_roles={(w.auth_role.mount, w.auth_role.name): w.auth_role for w in workflows},
+            auth_roles={(login.mount, login.name): login for login in logins},
             auth_mounts={w.auth_mount.path: w.auth_mount for w in workflows},
             secret_roles={role.role.credential_path: role for role in roles},
-            groups={tool.postgres.group_role: tool.postgres for tool in tools if tool.postgres is not None},
+            groups={documents.group_role: documents for documents in sql if documents is not None},
             secrets={tool.kv.metadata_path: tool.kv for tool in tools if tool.kv is not None},
         )
 
@@ -100,7 +108,8 @@ class LockedDocuments:
     def mounts(self) -> tuple[str, ...]:
         """Return the paths below which only what the lock has may mint or hold credentials."""
         bound = self.environment.vault
-        return (bound.aws_mount, bound.database_mount, bound.kv_mount, bound.pki_mount, "identity/oidc")
+        gated = (names.gated_mount(bound.aws_mount), names.gated_mount(bound.database_mount))
+        return (bound.aws_mount, bound.database_mount, bound.kv_mount, bound.pki_mount, "identity/oidc", *gated)
 
     def judge_role(self, name: str, policies: Sequence[str | Mapping[str, Any]]) -> str | None:
         """Judge all policies of the IAM role `name` together, as JSON text or dicts."""

@@ -15,7 +15,7 @@ from narrowgate.plan import FunctionGrant, TableGrant
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from narrowgate.plan import Approval, Factor, Grant
+    from narrowgate.plan import Approval, Execution, Factor, Grant
 
 
 def join_words(words: Iterable[str], last: str = "and") -> str:
@@ -36,6 +36,11 @@ def say_approval(approval: Approval | None) -> str:
         return "an approval that nobody can give"
     factors = join_words(_say_factor(factor) for factor in approval.factors)
     return f"an approval by {factors} within {format_duration(approval.expires_seconds)}"
+
+
+def say_execution(execution: Execution) -> str:
+    """Return how a gated action is carried out, and with which inputs."""
+    return f"by {execution.handler} with {execution.call} for inputs {execution.inputs}"
 
 
 def _say_factor(factor: Factor) -> str:

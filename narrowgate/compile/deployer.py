@@ -54,6 +54,7 @@ _SELF_RULES: Final = (
     PathRule("auth/token/lookup-self", ("read",), "see how long the login lasts"),
     PathRule("auth/token/renew-self", ("update",), "renew the login up to its maximum"),
     PathRule("auth/token/revoke-self", ("update",), "log out at the end of the job"),
+    PathRule("sys/control-group/request", ("update",), "see that the server has control groups before gating by them"),
 )
 
 
@@ -167,7 +168,8 @@ def workflow_rules(environment: Environment) -> list[PathRule]:
     """Return the Vault paths that a workflow stack writes: workflows' logins, policies and roles, no credential."""
     vault = environment.vault
     agents = f"auth/{vault.auth_prefix}/+"
-    engines = (vault.aws_mount, vault.database_mount, vault.pki_mount)
+    gated = (names.gated_mount(vault.aws_mount), names.gated_mount(vault.database_mount))
+    engines = (vault.aws_mount, *gated, vault.database_mount, vault.pki_mount)
     return [
         # Vault asks for sudo on these paths, whoever comes.
         PathRule(f"sys/{agents}", (*_ALL, "sudo"), "a workflow's auth mount"),
@@ -177,6 +179,9 @@ def workflow_rules(environment: Environment) -> list[PathRule]:
         PathRule(f"{agents}/config/client", _ALL, "the same, of a login by AWS"),
         PathRule(f"{agents}/role/+", _ALL, "the agent's login"),
         PathRule(f"{agents}/role/+/role-id", _WRITE, "the public half of a login by approle"),
+        PathRule(
+            f"auth/{names.EXECUTORS_MOUNT}/role/{names.REQUEST_LOGINS}*", _ALL, "an executor's login for one request"
+        ),
         *(PathRule(f"sys/policies/acl/{prefix}*", _ALL, "workflows' policies") for prefix in names.POLICY_PREFIXES),
         *(PathRule(f"{mount}/roles/+", _ALL, "how a tool's credentials are minted") for mount in engines),
         PathRule("identity/oidc/role/+", _ALL, "how a tool's signed tokens are minted"),

@@ -189,6 +189,25 @@ class LedgerDocuments:
 
 
 @dataclass(frozen=True, slots=True)
+class GatedDocuments:
+    """One gated action that an executor can carry out: what mints its credentials, and who may ask for them.
+
+    `policy` grants reading `credential_path` under a control group, and ending the token; `login` gives that policy to
+    a token for one request of the tool's executor. `reader` is what the executor itself reads of the target, None where
+    it reads nothing. `description` is the action's entry in the gate's description.
+    """
+
+    action: str
+    policy: VaultPolicy
+    login: AuthRole
+    credential_path: str
+    description: Json
+    postgres: PostgresDocuments | None = None
+    reader: PostgresDocuments | None = None
+    aws: AwsDocuments | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowDocuments:
     """All documents of one workflow. `manifest` is what its agent needs to know; it holds no secret."""
 
@@ -199,6 +218,7 @@ class WorkflowDocuments:
     tools: tuple[ToolDocuments, ...]
     manifest: Json
     ledger: LedgerDocuments
+    gated: tuple[GatedDocuments, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +269,37 @@ class OperatorDocuments:
 
 
 @dataclass(frozen=True, slots=True)
+class GateIdentity:
+    """A system identity at the gate: its Vault policy, its login, and where its ledger is vouched for.
+
+    Approvers keep no ledger: `ledger` is None.
+    """
+
+    kind: str
+    policy: VaultPolicy
+    login: AuthRole
+    ledger: LedgerDocuments | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalsDocuments:
+    """The gate's foundation: KV mounts (`stores`: path to what they hold), logins, and mounts of gated credentials.
+
+    `groups` are Vault's names of the identity provider's groups; who is in them is never written by a deploy.
+    `aws_mount` is None where the environment has no broker for gated roles.
+    """
+
+    stores: Mapping[str, str]
+    approvers_mount: AuthMount
+    executors_mount: AuthMount
+    groups: Mapping[str, str]
+    approver: GateIdentity
+    executors: tuple[GateIdentity, ...]
+    database_mount: str
+    aws_mount: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class FoundationDocuments:
     """What an environment needs before its workflows: mounts' paths, the permissions boundary, engine settings.
 
@@ -277,12 +328,18 @@ class FoundationDocuments:
     audit_response_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     revocations_mount: str = "narrowgate-revocations"
     operator: OperatorDocuments | None = None
+    approvals: ApprovalsDocuments | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanDocuments:
-    """All documents of one environment, workflows sorted by name."""
+    """All documents of one environment, workflows sorted by name.
+
+    `gate` describes its gate to approvers and executors (`narrowgate.approvals.settings` reads it); None where nothing
+    that is gated can be executed.
+    """
 
     environment: Environment
     foundation: FoundationDocuments
     workflows: tuple[WorkflowDocuments, ...]
+    gate: Json | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from narrowgate.compile import names
+from narrowgate.compile.approvals import compile_approvals
 from narrowgate.compile.backends import postgres
 from narrowgate.compile.boundary import boundary_policy
 from narrowgate.compile.deployer import compile_deployer
@@ -66,6 +67,7 @@ def compile_foundation(environment: Environment) -> FoundationDocuments:
         audit_response_keys=AUDIT_RESPONSE_KEYS,
         revocations_mount=environment.vault.revocations_mount,
         operator=compile_operator(environment),
+        approvals=compile_approvals(environment),
     )
 
 

@@ -21,11 +21,24 @@ _PATTERN_PATH: Final = re.compile(r"[A-Za-z0-9_.@=,-]+(/([A-Za-z0-9_.@=,-]+|\+))
 
 
 @dataclass(frozen=True, slots=True)
+class ControlGroup:
+    """Who must authorize a request before the server answers it, within `ttl_seconds`.
+
+    Each of `factors` is (names of groups, how many of their members); all of them must hold.
+    """
+
+    factors: tuple[tuple[tuple[str, ...], int], ...]
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class PathRule:
     """What a policy allows on one exact path. `allowed_parameters` restricts the request's own parameters.
 
     A request without parameters passes `allowed_parameters`; `required_parameters` refuses it. `below_own_entity` means
-    not `path` itself but each entry right below it in a folder that is named by the caller's own entity.
+    not `path` itself but each entry right below it in a folder that is named by the caller's own entity;
+    `own_entity` means the one entry right below `path` that is named so. With a `control_group`, every capability of
+    the rule waits for its approvals.
     """
 
     path: str
@@ -34,6 +47,8 @@ class PathRule:
     allowed_parameters: Mapping[str, Sequence[str]] = field(default_factory=dict)
     required_parameters: Sequence[str] = ()
     below_own_entity: bool = False
+    own_entity: bool = False
+    control_group: ControlGroup | None = None
 
 
 def render_policy(title: str, rules: Iterable[PathRule], *, patterns: bool = False) -> str:
@@ -58,11 +73,33 @@ def render_policy(title: str, rules: Iterable[PathRule], *, patterns: bool = Fal
         if rule.required_parameters:
             required = ", ".join(quote(name) for name in sorted(rule.required_parameters))
             lines.append(f"  required_parameters = [{required}]")
+        if rule.control_group is not None:
+            lines += _control_group_lines(rule.control_group, capabilities)
         blocks.append("\n".join([*lines, "}\n"]))
     return "\n".join(blocks)
 
 
+def _control_group_lines(group: ControlGroup, capabilities: str) -> list[str]:
+    """Return the stanza. It fails open for a capability that it does not name, so it names all that the path grants."""
+    if not group.factors or any(not groups or required < 1 for groups, required in group.factors):
+        raise CompileError("a control group without groups or approvals holds nothing back")
+    lines = ["  control_group = {", f'    ttl = "{int(group.ttl_seconds)}s"']
+    for number, (groups, required) in enumerate(group.factors, 1):
+        lines += [
+            f'    factor "factor-{number}" {{',
+            f"      controlled_capabilities = [{capabilities}]",
+            "      identity {",
+            f"        group_names = [{', '.join(quote(name) for name in groups)}]",
+            f"        approvals = {int(required)}",
+            "      }",
+            "    }",
+        ]
+    return [*lines, "  }"]
+
+
 def _place(rule: PathRule) -> str:
+    if rule.own_entity:
+        return f"{rule.path}/{{{{identity.entity.id}}}}"
     return f"{rule.path}/{{{{identity.entity.id}}}}/+" if rule.below_own_entity else rule.path
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from narrowgate.compile import names
 from narrowgate.compile.documents import AuthMount, AuthRole, VaultPolicy
+from narrowgate.compile.drafts import proposal_rules
 from narrowgate.compile.errors import CompileError
 from narrowgate.compile.hcl import PathRule, render_policy
 from narrowgate.compile.ledger import agent_rules, compile_ledger
@@ -67,7 +68,8 @@ def compile_identity(
     if missing := missing_bindings(workflow.identity, workflow.name, environment):
         raise CompileError(f"{environment.name} does not bind {', '.join(missing)}", workflow=workflow.name)
     title = f"{workflow.name}: what every agent login may do"
-    rules = (*_SELF_RULES, *agent_rules(compile_ledger(workflow.name)))
+    drafts = proposal_rules(workflow.name) if workflow.proposes else ()
+    rules = (*_SELF_RULES, *agent_rules(compile_ledger(workflow.name)), *drafts)
     policy = VaultPolicy(names.agent_policy_name(workflow.name), render_policy(title, rules))
     mount = AuthMount(
         names.auth_mount(environment.vault.auth_prefix, workflow.name), login.type, login.mount_config(environment)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.compile import names
 from narrowgate.compile.backends import BACKENDS
+from narrowgate.compile.drafts import proposal_places
 from narrowgate.compile.identity import login_parameters
 from narrowgate.compile.words import describe_grant
 
@@ -46,6 +47,7 @@ def compile_manifest(  # noqa: PLR0913, PLR0917 - the documents of a workflow
             **login_parameters(workflow, environment),
         },
         "owner": workflow.owner,
+        **({"proposals": proposal_places(workflow.name)} if workflow.proposes else {}),
         "purpose": workflow.purpose,
         "tools": {tool.access.tool: _tool(tool, environment) for tool in tools},
         "vault": {
@@ -91,4 +93,6 @@ def _action(action: ActionAccess) -> Json:
             "expires_seconds": action.approval.expires_seconds,
             "factors": [{"groups": list(f.groups), "required": f.required} for f in action.approval.factors],
         }
+    if action.execution is not None:
+        described["inputs"] = json.loads(action.execution.inputs)
     return dict(sorted(described.items()))

@@ -22,9 +22,17 @@ DEPLOYER: Final = "deployer"
 PREVIEW: Final = "preview"
 OPERATOR: Final = "operator"
 TRAIL: Final = "trail"
-SYSTEM_POLICIES: Final = {kind: f"system.{kind}" for kind in (DEPLOYER, PREVIEW, OPERATOR)}
+APPROVER: Final = "approver"
+EXECUTOR: Final = "executor"
+SYSTEM_PREFIX: Final = "system."
+SYSTEM_POLICIES: Final = {kind: f"{SYSTEM_PREFIX}{kind}" for kind in (DEPLOYER, PREVIEW, OPERATOR)}
+APPROVER_POLICY: Final = f"{SYSTEM_PREFIX}{APPROVER}"
 # What the policies of workflows begin with; a system identity's do not.
-POLICY_PREFIXES: Final = ("agent.", "tool.")
+POLICY_PREFIXES: Final = ("agent.", "gated.", "tool.")
+# Where people log in to approve, and executors to execute; the logins of single requests begin with `gated.`.
+APPROVERS_MOUNT: Final = "approvers"
+EXECUTORS_MOUNT: Final = "executors"
+REQUEST_LOGINS: Final = "gated."
 # The IAM roles that a workflow stack makes.
 ROLE_KINDS: Final = ("tool", "gated")
 
@@ -65,6 +73,52 @@ def group_role_name(environment: str, workflow: str, tool: str) -> str:
     digest = _digest(environment, workflow, tool, length=8)
     readable = f"ng_{environment}_{workflow}_{tool}".replace("-", "_")
     return f"{readable[: GROUP_ROLE_LENGTH - 9].rstrip('_')}_{digest}"
+
+
+def gated_mount(mount: str) -> str:
+    """Return the secrets mount of gated credentials beside the one of agents' own."""
+    return f"{mount}-gated"
+
+
+def gated_name(workflow: str, tool: str, action: str) -> str:
+    """Return the Vault role of one gated action, `<workflow>.<tool>.<action>`, shortened as `vault_role_name` is."""
+    return vault_role_name(workflow, f"{tool}.{action}")
+
+
+def gated_policy_name(workflow: str, tool: str, action: str) -> str:
+    """Return the name of the policy, and of the login, of one request for a gated action."""
+    return f"{REQUEST_LOGINS}{workflow}.{tool}.{action}"
+
+
+def gated_group_name(environment: str, workflow: str, tool: str, action: str, kind: str) -> str:
+    """Return the PostgreSQL group role of one gated action; `kind` is `gated`, or `reads` for its executor's read."""
+    digest = _digest(environment, workflow, tool, action, kind, length=8)
+    readable = f"ng_{environment}_{kind}_{workflow}_{tool}_{action}".replace("-", "_")
+    return f"{readable[: GROUP_ROLE_LENGTH - 9].rstrip('_')}_{digest}"
+
+
+def reader_name(tool: str, workflow: str, action: str) -> str:
+    """Return the Vault role of what a tool's executor reads for one gated action.
+
+    The tool stands first, so that one pattern covers exactly one executor's; no tool of a workflow is called so, since
+    those names have one dot.
+    """
+    return f"{EXECUTOR}.{tool}.{workflow}.{action}"
+
+
+def executor_policy_name(tool: str) -> str:
+    """Return the name of the Vault policy of a tool's executor."""
+    return f"{SYSTEM_PREFIX}{EXECUTOR}.{tool}"
+
+
+def executor_login_name(tool: str) -> str:
+    """Return the name of a tool's executor at the executors' auth mount."""
+    return f"{EXECUTOR}.{tool}"
+
+
+def executor_subject(tool: str) -> str:
+    """Return what the identity provider calls a tool's executor."""
+    return f"{EXECUTOR}:{tool}"
 
 
 def connection_name(database: str, host: str, port: int, *, ambiguous: bool) -> str:

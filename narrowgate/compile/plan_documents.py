@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from narrowgate.compile.backends import BACKENDS
 from narrowgate.compile.collector import collector_paused
-from narrowgate.compile.documents import PlanDocuments, ToolDocuments, WorkflowDocuments
+from narrowgate.compile.documents import GatedDocuments, PlanDocuments, ToolDocuments, WorkflowDocuments
 from narrowgate.compile.errors import CompileError
 from narrowgate.compile.foundation import compile_foundation
+from narrowgate.compile.gate import compile_gated, describe_gate
 from narrowgate.compile.identity import compile_identity
 from narrowgate.compile.ledger import compile_ledger
 from narrowgate.compile.manifest import compile_manifest
@@ -34,7 +35,8 @@ def compile_plan(plan: AccessPlan) -> PlanDocuments:
         workflows = tuple(compile_workflow(workflow, plan.environment) for workflow in ordered)
     _check_names(workflows)
     _check_logged(plan)
-    return PlanDocuments(plan.environment, compile_foundation(plan.environment), workflows)
+    gate = describe_gate(plan.environment, workflows)
+    return PlanDocuments(plan.environment, compile_foundation(plan.environment), workflows, gate)
 
 
 def compile_workflow(workflow: WorkflowAccess, environment: Environment) -> WorkflowDocuments:
@@ -46,7 +48,14 @@ def compile_workflow(workflow: WorkflowAccess, environment: Environment) -> Work
         tools.append(BACKENDS[tool.backend].compile_tool(workflow, tool, environment))
     policies = tuple(tool.policy.name for tool in tools if tool.policy is not None)
     mount, role, agent_policy = compile_identity(workflow, environment, policies)
-    documents = WorkflowDocuments(workflow, mount, role, agent_policy, tuple(tools), {}, compile_ledger(workflow.name))
+    gated = [
+        each
+        for tool in sorted(workflow.tools, key=lambda entry: entry.tool)
+        for each in compile_gated(tool, environment, mount.path)
+    ]
+    documents = WorkflowDocuments(
+        workflow, mount, role, agent_policy, tuple(tools), {}, compile_ledger(workflow.name), tuple(gated)
+    )
     manifest = compile_manifest(workflow, environment, mount, role, documents.tools, documents.ledger)
     return replace(documents, manifest=manifest)
 
@@ -68,9 +77,18 @@ def _deployed_names(tool: ToolDocuments) -> list[str]:
     return names
 
 
+def _gated_names(gated: GatedDocuments) -> list[str]:
+    groups = [documents for documents in (gated.postgres, gated.reader) if documents is not None]
+    paths = [
+        f"credential path {path}" for path in {gated.credential_path, *(d.vault_role.credential_path for d in groups)}
+    ]
+    return [*paths, *(f"group role {documents.group_role}" for documents in groups)]
+
+
 def _check_names(workflows: tuple[WorkflowDocuments, ...]) -> None:
     """Refuse two tools of one name: hashed names differ but by a chance of one in billions, which must not pass."""
     counts = Counter(name for workflow in workflows for tool in workflow.tools for name in _deployed_names(tool))
+    counts.update(name for workflow in workflows for gated in workflow.gated for name in _gated_names(gated))
     shared = sorted(name for name, count in counts.items() if count > 1)
     if shared:
         raise CompileError(f"two tools would share the {shared[0]}", hint="rename one of the workflows")

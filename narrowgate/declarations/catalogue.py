@@ -5,9 +5,10 @@ This module must not look at workflows or environments.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from narrowgate.compile import executions
 from narrowgate.compile.backends import BACKENDS, BackendCompiler
 from narrowgate.compile.problems import Problem
 from narrowgate.declarations.errors import DeclarationError, suggest
@@ -15,13 +16,14 @@ from narrowgate.declarations.models import ActionDeclaration, ToolDeclaration
 from narrowgate.declarations.scopes import ScopeValidator, check_scope_schema
 from narrowgate.declarations.source import KeyPath, Source, read_source
 from narrowgate.declarations.validation import locate, validate
-from narrowgate.plan import Access, Backend, Impact
+from narrowgate.plan import Access, Backend, Grant, Impact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from narrowgate.compile.backends.backend import DeclaredGrant
+    from narrowgate.compile.executions import DeclaredExecution
     from narrowgate.compile.references import Reference
 
 ENVIRONMENT_NAMES = ("account", "name", "partition", "region")
@@ -29,12 +31,18 @@ ENVIRONMENT_NAMES = ("account", "name", "partition", "region")
 
 @dataclass(frozen=True, slots=True)
 class ToolAction:
-    """One checked action: its grants as models of the tool's backend, each with its key path."""
+    """One checked action: its grants as models of the tool's backend, each with its key path.
+
+    `execute` says how it is carried out after an approval, with `inputs`; None where nobody can.
+    """
 
     name: str
     access: Access
     impact: Impact
     grants: tuple[tuple[KeyPath, DeclaredGrant], ...]
+    description: str = ""
+    execute: DeclaredExecution | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def gated(self) -> bool:
@@ -86,6 +94,7 @@ def read_tool(path: Path) -> tuple[Tool | None, list[DeclarationError]]:
     if errors:
         return None, errors
     references = {r for a in actions.values() for _, grant in a.grants for _, r in grant.references()}
+    references |= {r for a in actions.values() if a.execute is not None for r in executions.references_of(a.execute)}
     bindings = frozenset(r.name for r in references if r.kind == "binding")
     secret_fields = tuple(sorted(set(declaration.secret_fields)))
     scope = ScopeValidator(declaration.scope)
@@ -116,7 +125,51 @@ def _read_action(
             found += [] if found else locate(_check_references(grant, tool), source, under)
             grants.append((under, grant))
         errors += found
-    return ToolAction(name, access, Impact(action.impact), tuple(grants)), errors
+    execute, found = _read_execution(name, action, tool, backend, source)
+    errors += found
+    if execute is not None and not errors:
+        resolved = tuple(grant for _, each in grants for grant in _without_values(each))
+        errors += locate(executions.check_grants(execute, resolved), source, ("actions", name, "execute"))
+    made = ToolAction(
+        name,
+        access,
+        Impact(action.impact),
+        tuple(grants),
+        description=action.description or "",
+        execute=execute,
+        inputs=action.inputs or {},
+    )
+    return made, errors
+
+
+def _without_values(grant: DeclaredGrant) -> Iterator[Grant]:
+    """Yield what a grant without references resolves to; one with references is no grant of a handler's."""
+    yield from () if any(True for _ in grant.references()) else grant.resolve({})
+
+
+def _read_execution(
+    name: str, action: ActionDeclaration, tool: ToolDeclaration, backend: BackendCompiler, source: Source
+) -> tuple[DeclaredExecution | None, list[DeclarationError]]:
+    """Read how an action is carried out after its approval, and what an agent gives for it."""
+    under: KeyPath = ("actions", name)
+    problems = [p.under("inputs") for p in executions.check_inputs_schema(action.inputs)] if action.inputs else []
+    if (action.inputs is None) != (action.execute is None):
+        missing = "inputs" if action.inputs is None else "execute"
+        problems.append(Problem((), "missing-key", f"the key `{missing}` is missing", "give both or neither"))
+    if action.execute is None:
+        return None, list(locate(problems, source, under))
+    if action.impact != "high":
+        message = "only an action of high impact is executed after an approval"
+        problems.append(Problem(("execute",), "bad-value", message, "say `impact: high`, or take it out", key=True))
+    model = executions.find_execution(action.execute, backend.backend)
+    if isinstance(model, Problem):
+        return None, list(locate([*problems, model.under("execute")], source, under))
+    execution, errors = validate(model, action.execute, source, (*under, "execute"))
+    if execution is not None:
+        check = lambda reference: _check_reference(reference, tool)  # noqa: E731 - one line that keeps the tool
+        found = [*execution.check(), *executions.check_references(execution, action.inputs or {}, check)]
+        problems += [p.under("execute") for p in found]
+    return execution, errors + list(locate(problems, source, under))
 
 
 def _check_references(grant: DeclaredGrant, tool: ToolDeclaration) -> Iterator[Problem]:

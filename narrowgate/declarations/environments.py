@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ruamel.yaml import YAML
 
+from narrowgate.compile import names
 from narrowgate.compile.problems import Problem
 from narrowgate.compile.subjects import check_subject
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
 from narrowgate.declarations.models import (
     RETENTION_DAYS,
+    AwsDeclaration,
     DeployerDeclaration,
     EnvironmentDeclaration,
     TrailDeclaration,
@@ -27,6 +29,7 @@ from narrowgate.declarations.source import KeyPath, Source, parse_source, read_s
 from narrowgate.declarations.validation import locate, validate
 from narrowgate.errors import Location
 from narrowgate.plan import (
+    ApprovalsBinding,
     AwsBinding,
     DeployerBinding,
     Environment,
@@ -117,17 +120,17 @@ def find_environments(stack_config_dir: Path) -> list[str]:
 
     A file that cannot be read counts too, so that its mistakes are reported and not passed over.
     """
-    names = []
+    found = []
     for path in sorted(stack_config_dir.glob("Pulumi.*.yaml")):
         name = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
         try:
             _, value = _read_config(stack_config_dir, name)
         except DeclarationErrors:
-            names.append(name)
+            found.append(name)
             continue
         if not isinstance(value, str):
-            names.append(name)
-    return names
+            found.append(name)
+    return found
 
 
 def _read_config(folder: Path, stack: str) -> tuple[Source, Any]:
@@ -152,12 +155,8 @@ def _check(declaration: EnvironmentDeclaration) -> Iterator[Problem]:
     if (identity.jwks_url is None) == (not identity.public_keys):
         hint = "give `jwks_url`, or `public_keys` where Vault cannot reach the issuer"
         yield Problem(("identity",), "missing-key", "exactly one of `jwks_url` and `public_keys` is needed", hint)
-    _, partition, _, _, account, _ = aws.broker_arn.split(":", 5)
-    if (partition, account) != (aws.partition, aws.account):
-        message = f"the broker is of {partition}/{account}, the environment of {aws.partition}/{aws.account}"
-        yield Problem(
-            ("aws", "broker_arn"), "foreign-account", message, "an environment's broker is in its own account"
-        )
+    for problem in _check_brokers(aws, f"/narrowgate/{declaration.name}/"):
+        yield problem.under("aws")
     for name, bound in declaration.workflows.items():
         for text in bound.cidrs:
             if not _is_network(text):
@@ -169,10 +168,27 @@ def _check(declaration: EnvironmentDeclaration) -> Iterator[Problem]:
         message = f"the deployer may write every login under {declaration.vault.auth_prefix}/"
         yield Problem(("vault", "operator_mount"), "bad-value", message, "put operators' logins elsewhere")
     yield from _check_trail(declaration)
-    expected = f"/narrowgate/{declaration.name}/"
-    if expected not in aws.broker_arn:
-        message = f"the broker's path is not {expected}"
-        yield Problem(("aws", "broker_arn"), "foreign-account", message, f"make the broker under {expected}")
+    prefix = declaration.vault.auth_prefix
+    if declaration.approvals is not None and prefix in (names.APPROVERS_MOUNT, names.EXECUTORS_MOUNT):
+        message = f"people or executors log in at `{prefix}`, so no agent can"
+        yield Problem(("vault", "auth_prefix"), "bad-value", message, "set another path")
+
+
+def _check_brokers(aws: AwsDeclaration, expected: str) -> Iterator[Problem]:
+    """Yield what would let another account's identity, or one for both, be a broker."""
+    for key, arn in (("broker_arn", aws.broker_arn), ("gated_broker_arn", aws.gated_broker_arn)):
+        if arn is None:
+            continue
+        _, partition, _, _, account, _ = arn.split(":", 5)
+        if (partition, account) != (aws.partition, aws.account):
+            message = f"the broker is of {partition}/{account}, the environment of {aws.partition}/{aws.account}"
+            yield Problem((key,), "foreign-account", message, "an environment's broker is in its own account")
+        if expected not in arn:
+            message = f"the broker's path is not {expected}"
+            yield Problem((key,), "foreign-account", message, f"make the broker under {expected}")
+    if aws.gated_broker_arn == aws.broker_arn:
+        message = "one broker would assume agents' roles and gated ones"
+        yield Problem(("gated_broker_arn",), "bad-value", message, "make an identity of its own for it")
 
 
 def _check_deployer(deployer: DeployerDeclaration, declaration: EnvironmentDeclaration) -> Iterator[Problem]:
@@ -233,10 +249,16 @@ def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
     identity = declaration.identity.model_dump()
     identity["public_keys"] = tuple(declaration.identity.public_keys)
     vault = {**declaration.vault.model_dump(), "adopt": tuple(sorted(set(declaration.vault.adopt)))}
-    limits, cluster, trail = declaration.limits, declaration.kubernetes, declaration.trail
+    limits, cluster, trail, approvals = (
+        declaration.limits,
+        declaration.kubernetes,
+        declaration.trail,
+        declaration.approvals,
+    )
+    aws = {**declaration.aws.model_dump(), "gated_broker_arn": declaration.aws.gated_broker_arn or ""}
     return Environment(
         name=declaration.name,
-        aws=AwsBinding(**declaration.aws.model_dump()),
+        aws=AwsBinding(**aws),
         vault=VaultBinding(**vault),
         identity=IdentityBinding(**identity),
         tools=tuple(
@@ -253,6 +275,7 @@ def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
         if declaration.operator is None
         else OperatorBinding(tuple(sorted(set(declaration.operator.groups))), declaration.operator.aws_principal),
         trail=None if trail is None else _to_trail(trail),
+        approvals=None if approvals is None else ApprovalsBinding(tuple(sorted(set(approvals.groups)))),
     )
 
 

@@ -64,6 +64,10 @@ class ActionDeclaration(Declared):
     """What it is for, in one line."""
     grants: Annotated[list[dict[str, Any]], Field(min_length=1)]
     """What it needs, in the terms of the tool's backend."""
+    inputs: dict[str, Any] | None = None
+    """What an agent proposes, where it is gated: a JSON Schema of an object that has no other keys."""
+    execute: dict[str, Any] | None = None
+    """How an executor carries it out after the approval, in the terms of the `handler` that it names."""
 
 
 class ToolDeclaration(Declared):
@@ -167,6 +171,10 @@ class AwsDeclaration(Declared):
     """The partition."""
     broker_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(user|role)/[A-Za-z0-9_+=,.@/-]+$")]
     """Vault's own identity in the account, under the environment's path."""
+    gated_broker_arn: (
+        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(user|role)/[A-Za-z0-9_+=,.@/-]+$")] | None
+    ) = None
+    """Vault's other identity there, which assumes gated actions' roles and no other; needed where there are such."""
     external_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@:/-]{2,256}$")]
     """What Vault gives with each AssumeRole; roles ask for it."""
     endpoint_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+$")] | None = None
@@ -303,6 +311,13 @@ class OperatorDeclaration(Declared):
     """The IAM role (or user) of those people that may assume the operator's role."""
 
 
+class ApprovalsDeclaration(Declared):
+    """Who may approve here. An administrator names the groups; the identity provider says who is in them."""
+
+    groups: Annotated[list[Annotated[GroupName, Field(pattern=r"^[^,*\x00-\x1f\x7f]+$")]], Field(min_length=1)]
+    """The groups whose members may be approvers of a workflow."""
+
+
 class LimitsDeclaration(Declared):
     """Caps on time: `max_ttl` for a tool's credentials, `max_session` for an agent's login."""
 
@@ -377,3 +392,5 @@ class EnvironmentDeclaration(Declared):
     """Who may stop a workflow; without it, only administrators can."""
     trail: TrailDeclaration | None = None
     """The audit trail, without which a foundation is refused."""
+    approvals: ApprovalsDeclaration | None = None
+    """Who may approve; without it, no gated action can be executed here."""

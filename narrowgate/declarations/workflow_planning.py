@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from narrowgate.compile.backends.backend import SCOPE, TOOL, WORKFLOW
 from narrowgate.compile.errors import CompileError, PlaceError
+from narrowgate.compile.executions import resolve_execution
+from narrowgate.compile.gate import EXECUTION_SECONDS
 from narrowgate.compile.identity import CARRIES_USER, missing_bindings
 from narrowgate.compile.references import Reference, Value
 from narrowgate.declarations.durations import format_duration
@@ -20,6 +22,7 @@ from narrowgate.declarations.errors import DeclarationError, suggest
 from narrowgate.plan import (
     ActionAccess,
     Approval,
+    Backend,
     Environment,
     Factor,
     Grant,
@@ -208,6 +211,12 @@ class WorkflowPlanner:
                     grants += grant.resolve(values)
                 except PlaceError as error:
                     errors.append(self._error(str(error), self._blame(tool, error), error.code, error.hint))
+            execution = None
+            if action.execute is not None:
+                try:
+                    execution = resolve_execution(action.execute, action.inputs, values, action.description)
+                except PlaceError as error:
+                    errors.append(self._error(str(error), self._blame(tool, error), error.code, error.hint))
             # By text, not by equality: Python takes a row value True for 1.
             by_text = {repr(grant): grant for grant in grants}
             approval = self.workflow.declaration.approvals.get(f"{tool.name}.{action.name}")
@@ -219,6 +228,7 @@ class WorkflowPlanner:
                     gated=action.gated,
                     grants=tuple(by_text[key] for key in sorted(by_text)),
                     approval=None if approval is None else to_approval(approval),
+                    execution=execution,
                 )
             )
         return resolved, errors
@@ -251,10 +261,32 @@ class WorkflowPlanner:
                         path = ("tools", name, "actions", index)
                         hint = f"add `approvals: {{{key}: {{approvers: […], required: 1, expires: 30m}}}}`"
                         yield self._error(f"{key} is of high impact: who approves it?", path, "missing-approval", hint)
+                        continue
+                    if self._here and tool.actions[action].execute is not None:
+                        yield from self._check_gate(tool, key)
         for key in declaration.approvals:
             if key not in gated:
                 message = f"`{key}` is no gated action of this workflow"
                 yield self._error(message, ("approvals", key), "unknown-approval", suggest(key, gated), key=True)
+
+    def _check_gate(self, tool: Tool, key: str) -> Iterator[DeclarationError]:
+        """Yield why the environment could not hold a request for an executable action until it is decided."""
+        approval, path = self.workflow.declaration.approvals[key], ("approvals", key)
+        binding, limits = self.environment.approvals, self.environment.limits
+        if binding is None:
+            hint = f"add `approvals: {{groups: [...]}}` to the environment `{self.environment.name}`"
+            yield self._error(f"{self.environment.name} does not say who may approve", path, "missing-binding", hint)
+            return
+        for factor in to_approval(approval).factors:
+            for group in factor.groups:
+                if group not in binding.groups:
+                    message = f"{self.environment.name} knows no approvers called `{group}`"
+                    yield self._error(message, path, "unknown-approvers", suggest(group, binding.groups))
+        if approval.expires + EXECUTION_SECONDS > limits.max_session_seconds:
+            yield self._too_long((*path, "expires"), limits.max_session_seconds - EXECUTION_SECONDS)
+        if tool.backend.backend is Backend.AWS and not self.environment.aws.gated_broker_arn:
+            hint = f"add `aws: gated_broker_arn` to the environment `{self.environment.name}`"
+            yield self._error(f"{self.environment.name} has no broker for gated roles", path, "missing-binding", hint)
 
 
 def find_binding_mistakes(tool: Tool, environment: Environment) -> Iterator[tuple[str, str, str, str]]:

@@ -18,6 +18,7 @@ from narrowgate.rules.facts import (
     VaultAuthMount,
     VaultAuthRole,
     VaultAuthSettings,
+    VaultGroup,
     VaultPolicy,
     VaultSecretRole,
 )
@@ -48,10 +49,38 @@ def _foundation(plan: documents.PlanDocuments) -> Iterator[Fact]:
         yield VaultAuthMount(at="CI's auth mount", path=mount.path, method=mount.type, settings=mount.config)
         for identity in (foundation.deployer.deployer, foundation.deployer.preview):
             yield from _system_identity(identity)
+    if foundation.approvals is not None:
+        yield from _gate(foundation.approvals)
     if foundation.operator is not None:
         mount = foundation.operator.auth_mount
         yield VaultAuthMount(at="operators' auth mount", path=mount.path, method=mount.type, settings=mount.config)
         yield from _system_identity(foundation.operator.operator)
+
+
+def _gate(gate: documents.ApprovalsDocuments) -> Iterator[Fact]:
+    for mount in (gate.approvers_mount, gate.executors_mount):
+        yield VaultAuthMount(at=f"{mount.path}' auth mount", path=mount.path, method=mount.type, settings=mount.config)
+    for group in gate.groups:
+        yield VaultGroup(at=f"group {group}", name=group, policies=(), kind="external")
+    for identity in (gate.approver, *gate.executors):
+        yield VaultPolicy(at=f"{identity.login.name} policy", name=identity.policy.name, text=identity.policy.text)
+        yield _jwt_login(identity.login, f"{identity.login.name} login")
+
+
+def _jwt_login(login: documents.AuthRole, at: str) -> VaultAuthRole:
+    return VaultAuthRole(at=at, method="jwt", mount=login.mount, name=login.name, settings=dict(login.settings))
+
+
+def _gated(gated: documents.GatedDocuments, label: str) -> Iterator[Fact]:
+    yield VaultPolicy(at=f"{label} gated policy", name=gated.policy.name, text=gated.policy.text)
+    yield _jwt_login(gated.login, f"{label} login of a request")
+    if gated.aws is not None:
+        yield from _iam_role(gated.aws.role, f"{label} gated")
+        yield _secret_role("aws", gated.aws.vault_role, f"{label} gated")
+    for kind, group in (("gated", gated.postgres), ("read", gated.reader)):
+        if group is not None:
+            yield _group(group, f"{label} {kind}")
+            yield _secret_role("database", group.vault_role, f"{label} {kind}")
 
 
 def _system_identity(identity: documents.SystemIdentity) -> Iterator[Fact]:
@@ -88,6 +117,8 @@ def _workflow(workflow: documents.WorkflowDocuments) -> Iterator[Fact]:
     yield VaultPolicy(at=f"{name} agent policy", name=workflow.agent_policy.name, text=workflow.agent_policy.text)
     for tool in workflow.tools:
         yield from _tool(tool)
+    for gated in workflow.gated:
+        yield from _gated(gated, f"{name}.{gated.description['tool']} {gated.action}")
 
 
 def _tool(tool: documents.ToolDocuments) -> Iterator[Fact]:

@@ -17,13 +17,14 @@ from narrowgate.rules.estate import Identity
 from narrowgate.rules.facts import IamIdentity, VaultAuthRole, VaultPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from narrowgate.plan import Environment, OperatorBinding
     from narrowgate.rules.estate import Subject
     from narrowgate.rules.settings import Settings
 
 BROKER: Final = "broker"
+GATED_BROKER: Final = "gated broker"
 
 # What these ask of a tool's identity is not what a system identity is; all other rules hold for it too.
 REPLACED_RULES: Final = frozenset(
@@ -95,10 +96,15 @@ _DEPLOYED_PATHS: Final = (
     ("auth/{auth_prefix}/+/role/+/role-id", "create read update", "read"),
     # its policies, by the beginning of their names: no system identity's policy is called so
     ("sys/policies/acl/agent.*", _ALL, "read"),
+    ("sys/policies/acl/gated.*", _ALL, "read"),
     ("sys/policies/acl/tool.*", _ALL, "read"),
+    # an executor's login for one request; never the executor's own
+    ("auth/executors/role/gated.*", _ALL, "read"),
     # how its credentials are minted, never the credentials
     ("{aws_mount}/roles/+", _ALL, "read"),
     ("{database_mount}/roles/+", _ALL, "read"),
+    ("{aws_mount}-gated/roles/+", _ALL, "read"),
+    ("{database_mount}-gated/roles/+", _ALL, "read"),
     ("{pki_mount}/roles/+", _ALL, "read"),
     ("identity/oidc/role/+", _ALL, "read"),
     ("{kv_mount}/metadata/*", "create read update", "read"),
@@ -112,6 +118,48 @@ _DEPLOYED_PATHS: Final = (
     ("auth/token/lookup-self", "read", "read"),
     ("auth/token/renew-self", "update", "update"),
     ("auth/token/revoke-self", "update", "update"),
+    # whether the server has control groups at all
+    ("sys/control-group/request", "update", "update"),
+)
+_PEOPLE_PATHS: Final = (
+    ("auth/token/revoke-self", "update"),
+    ("identity/entity/id/+", "read"),
+    ("identity/group/id/+", "read"),
+    ("sys/control-group/request", "update"),
+    ("narrowgate-decisions/data/+/+/+", "read"),
+    ("narrowgate-decisions/data/_stops/+", "read"),
+    ("narrowgate-decisions/metadata/+/+", "list"),
+    ("narrowgate-decisions/metadata/_stops", "list"),
+)
+# an approver reads cases and writes decisions of its own, once each
+_APPROVER_PATHS: Final = (
+    *_PEOPLE_PATHS,
+    ("auth/token/lookup-self", "read"),
+    ("sys/control-group/authorize", "update"),
+    ("narrowgate-cases/data/+/+", "read"),
+    ("narrowgate-cases/metadata/+", "list"),
+    ("narrowgate-held/metadata/+/+", "list"),
+    ("narrowgate-decisions/data/+/+/{{{{identity.entity.id}}}}", "create read"),
+    ("narrowgate-decisions/data/_stops/{{{{identity.entity.id}}}}", "create read"),
+    ("narrowgate-records/data/+/+/claim", "read"),
+    ("narrowgate-records/data/+/+/outcome", "read"),
+)
+# an executor makes cases and records, once each, and keeps its own tool's held requests; it authorizes nothing
+_EXECUTOR_PATHS: Final = (
+    *_PEOPLE_PATHS,
+    ("{revocations_mount}/data/+", "read"),
+    ("narrowgate-drafts/metadata/+", "list"),
+    ("narrowgate-drafts/metadata/+/+", "list"),
+    ("narrowgate-drafts/data/+/+/{tool}.*", "read"),
+    ("narrowgate-cases/data/+/+", "create read"),
+    ("narrowgate-records/data/+/+/claim", "create read"),
+    ("narrowgate-records/data/+/+/outcome", "create read"),
+    ("narrowgate-records/data/_answers/+/+/+", "create read"),
+    ("narrowgate-transit/sign/executor.{tool}", "update"),
+    ("narrowgate-ledger/data/executor.{tool}/{{{{identity.entity.id}}}}/+", "create"),
+    ("narrowgate-held/data/+/{tool}/+", "create read"),
+    ("narrowgate-held/metadata/+/{tool}/*", "delete list"),
+    ("{database_mount}/creds/executor.{tool}.*", "read"),
 )
 # path, what the operator may do there
 _OPERATED_PATHS: Final = (
@@ -155,7 +203,10 @@ _READS: Final = (
 
 def ceilings_of(environment: Environment) -> tuple[Ceiling, ...]:
     """Return the ceiling of each system identity that `environment` has."""
-    found = [_broker(environment)] if environment.aws.broker_arn else []
+    aws = environment.aws
+    found = [_broker(environment, BROKER, aws.broker_arn, "tool")] if aws.broker_arn else []
+    if aws.gated_broker_arn:
+        found.append(_broker(environment, GATED_BROKER, aws.gated_broker_arn, "gated"))
     if environment.deployer is not None:
         binding = environment.deployer
         for kind, subject, claims in (
@@ -168,14 +219,42 @@ def ceilings_of(environment: Environment) -> tuple[Ceiling, ...]:
         found.append(_operator(environment, environment.operator))
     if environment.trail is not None and environment.trail.organization_trail_arn is None:
         found.append(_trail(environment))
-    return tuple(found)
+    return (*found, *_of_gate(environment))
 
 
-def _broker(environment: Environment) -> Ceiling:
-    """Return the broker's: it assumes tools' roles, and nothing else."""
-    roles = _roles(environment, "tool")
-    allows = _document(_allow(("sts:AssumeRole", "sts:TagSession"), roles))
-    return Ceiling(BROKER, environment.aws.broker_arn, allows)
+def _of_gate(environment: Environment) -> Iterator[Ceiling]:
+    """Yield the ceilings of approvers and of each tool's executor, where there is a gate."""
+    if environment.approvals is None:
+        return
+    prefix = f"{environment.identity.audience_prefix}:{environment.name}"
+    groups = ((environment.identity.groups_claim, environment.approvals.groups),)
+    login = Login(names.APPROVERS_MOUNT, f"{prefix}:approvers", groups)
+    yield Ceiling(names.APPROVER, "", "", policy="system.approver", paths=_hcl(_APPROVER_PATHS), login=login)
+    for bound in environment.tools:
+        tool = bound.tool
+        login = Login(names.EXECUTORS_MOUNT, f"{prefix}:executors:{tool}", (("sub", f"executor:{tool}"),))
+        places = environment.vault
+        paths = _hcl(
+            _EXECUTOR_PATHS,
+            tool=tool,
+            database_mount=places.database_mount,
+            revocations_mount=places.revocations_mount,
+        )
+        policy = f"system.executor.{tool}"
+        yield Ceiling(f"{names.EXECUTOR}.{tool}", "", "", policy=policy, paths=paths, login=login)
+
+
+def _hcl(rows: tuple[tuple[str, str], ...], **places: str) -> str:
+    return "\n".join(
+        f"path {json.dumps(path.format(**places))} {{ capabilities = {json.dumps(granted.split())} }}"
+        for path, granted in rows
+    )
+
+
+def _broker(environment: Environment, kind: str, arn: str, roles: str) -> Ceiling:
+    """Return a broker's: it assumes roles of one kind, tools' or gated ones, and nothing else."""
+    allows = _document(_allow(("sts:AssumeRole", "sts:TagSession"), _roles(environment, roles)))
+    return Ceiling(kind, arn, allows)
 
 
 def _operator(environment: Environment, binding: OperatorBinding) -> Ceiling:
@@ -266,17 +345,14 @@ def _document(*statements: Mapping[str, Any]) -> str:
 
 def _render(environment: Environment, rows: tuple[tuple[str, ...], ...], column: int) -> str:
     vault = environment.vault
-    places = {
-        "auth_prefix": vault.auth_prefix,
-        "aws_mount": vault.aws_mount,
-        "database_mount": vault.database_mount,
-        "kv_mount": vault.kv_mount,
-        "pki_mount": vault.pki_mount,
-        "revocations_mount": vault.revocations_mount,
-    }
-    return "\n".join(
-        f"path {json.dumps(row[0].format(**places))} {{ capabilities = {json.dumps(row[column].split())} }}"
-        for row in rows
+    return _hcl(
+        tuple((row[0], row[column]) for row in rows),
+        auth_prefix=vault.auth_prefix,
+        aws_mount=vault.aws_mount,
+        database_mount=vault.database_mount,
+        kv_mount=vault.kv_mount,
+        pki_mount=vault.pki_mount,
+        revocations_mount=vault.revocations_mount,
     )
 
 
@@ -294,12 +370,15 @@ def find_kind(subject: Subject, settings: Settings) -> str | None:
                 kinds = (*names.SYSTEM_POLICIES, names.TRAIL)
                 known = {names.system_role_name(settings.environment, kind): kind for kind in kinds}
             known |= {broker.rsplit("/", 1)[-1]: BROKER for broker in settings.brokers}
+            known |= {broker.rsplit("/", 1)[-1]: GATED_BROKER for broker in settings.gated_brokers}
             return known.get(subject.name) if subject.kind in {"role", "user"} else None
         case VaultPolicy():
-            return _POLICIES.get(subject.name)
+            return _kind_of(subject.name)
         case VaultAuthRole():
-            return next((_POLICIES[policy] for policy in subject.policies if policy in _POLICIES), None)
+            return next((kind for policy in subject.policies if (kind := _kind_of(policy)) is not None), None)
     return None
 
 
-_POLICIES: Final = {policy: kind for kind, policy in names.SYSTEM_POLICIES.items()}
+def _kind_of(policy: str) -> str | None:
+    """Return which system identity's policy it is by name, known or not; None for any other policy."""
+    return policy.removeprefix(names.SYSTEM_PREFIX) if policy.startswith(names.SYSTEM_PREFIX) else None

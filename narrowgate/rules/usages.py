@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from narrowgate.compile.names import SYSTEM_POLICIES
+from narrowgate.compile.names import EXECUTORS_MOUNT, SYSTEM_PREFIX
 from narrowgate.rules.common_paths import is_common_path
 from narrowgate.rules.facts import Fact, VaultAuthRole, VaultEntityAlias, VaultPolicy, VaultSecretRole, names
 from narrowgate.rules.logins import agent_names
@@ -106,7 +106,7 @@ def _secret_role_usages(fact: Fact) -> Iterator[Usage]:
 
 def _policy_usages(fact: Fact) -> Iterator[Usage]:
     # A system identity's policy is judged by its ceiling, which covers paths of roles, never a credential's.
-    if isinstance(fact, VaultPolicy) and fact.name not in SYSTEM_POLICIES.values():
+    if isinstance(fact, VaultPolicy) and not fact.name.startswith(SYSTEM_PREFIX):
         for path, capabilities in granted_paths(fact.text):
             if not is_common_path(path, capabilities):
                 yield Usage(VAULT_PATH, path, f"Vault policy {fact.name}")
@@ -118,6 +118,8 @@ def _login_usages(fact: Fact) -> Iterator[Usage]:
     user = f"auth role {fact.mount}/{fact.name}"
     for policy in fact.policies:
         yield Usage(VAULT_POLICY, policy, user)
+    if fact.mount == EXECUTORS_MOUNT:
+        return  # an executor logs in anew for each request, by a role for that action: they are one identity's
     for name in agent_names(fact):
         yield Usage(AGENT_NAME, name, user)
 

@@ -1,8 +1,9 @@
 """`vault-policy-own-paths`: a workflow's policy names exact paths, all of them its own.
 
 Source: the permission model (data scope; one identity per workflow). A policy called `agent.<workflow>` or
-`tool.<workflow>.<tool>` is a workflow's: each of its paths must carry the workflow's name as a segment, or be one of
-the paths that any login may use. Elsewhere a pattern is a warning: it covers paths that nobody named.
+`tool.<workflow>.<tool>` (or `gated.<workflow>.<tool>.<action>`) is a workflow's: each of its paths must carry the
+workflow's name as a segment, or be one of the paths that any login may use. Elsewhere a pattern is a warning: it covers
+paths that nobody named.
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 
 NAME = "vault-policy-own-paths"
 
-_OURS: Final = re.compile(r"(?:agent\.(?P<agent>[a-z][a-z0-9-]*)|tool\.(?P<workflow>[a-z][a-z0-9-]*)\.[a-z0-9-]+)")
+_OURS: Final = re.compile(
+    r"(?:agent\.(?P<agent>[a-z][a-z0-9-]*)"
+    r"|(?:tool\.(?P<workflow>[a-z][a-z0-9-]*)\.[a-z0-9-]+)"
+    r"|(?:gated\.(?P<gated>[a-z][a-z0-9-]*)\.[a-z0-9-]+\.[a-z0-9-]+))"
+)
 _SHORTENED: Final = re.compile(r"(?P<start>.+)_[0-9a-f]{10}")
 _LONGEST_ROLE: Final = 40
 
@@ -33,7 +38,7 @@ _LONGEST_ROLE: Final = 40
 def judge(subject: VaultPolicy, _: Settings) -> Iterator[Finding]:
     """Yield a finding for each path that is a pattern, or another workflow's."""
     ours = _OURS.fullmatch(subject.name)
-    workflow = (ours["agent"] or ours["workflow"]) if ours else ""
+    workflow = (ours["agent"] or ours["workflow"] or ours["gated"]) if ours else ""
     for rule in vault_rules(subject.text):
         if is_common_path(rule.path, rule.capabilities) or (workflow and _is_drop_box(rule, workflow)):
             continue
@@ -62,11 +67,11 @@ def is_own(path: str, workflow: str) -> bool:
 
 
 def _is_drop_box(rule: VaultRule, workflow: str) -> bool:
-    """Tell whether this only creates entries in a folder of the workflow's that is named by the caller's own entity."""
+    """Tell whether this only creates, or only reads, in a folder of the workflow's named by the caller's own entity."""
     folder, _, entry = rule.path.rpartition("/")
     parent, _, owner = folder.rpartition("/")
     own = owner == "{{identity.entity.id}}" and parent.rpartition("/")[2] == workflow
-    return own and entry == "+" and set(rule.capabilities) == {"create"} and not ({"*", "+"} & set(parent))
+    return own and entry == "+" and set(rule.capabilities) in ({"create"}, {"read"}) and not ({"*", "+"} & set(parent))
 
 
 def _reads_a_secret(rule: VaultRule) -> bool:

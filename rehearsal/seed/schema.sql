@@ -55,14 +55,15 @@ CREATE TABLE executed_requests (
 );
 ALTER TABLE executed_requests OWNER TO app_owner;
 
--- Closes one open incident; the third argument names who decided.
-CREATE FUNCTION close_incident(incident bigint, resolution text, decided_by text, digest text) RETURNS boolean
+-- Closes one open incident of one tenant; `decided_by` names who decided.
+CREATE FUNCTION close_incident(tenant text, incident bigint, resolution text, decided_by text, digest text)
+RETURNS boolean
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     INSERT INTO public.executed_requests (digest, action) VALUES (close_incident.digest, 'incidents.close');
     UPDATE public.incidents AS i
        SET status = 'resolved', resolution = close_incident.resolution || ' (' || decided_by || ')', closed_at = now()
-     WHERE i.id = close_incident.incident AND i.status <> 'resolved'
+     WHERE i.id = close_incident.incident AND i.tenant = close_incident.tenant AND i.status <> 'resolved'
     RETURNING true;
 END;
 
@@ -76,15 +77,16 @@ BEGIN ATOMIC
     RETURNING id;
 END;
 
-REVOKE ALL ON FUNCTION close_incident(bigint, text, text, text), create_vendor(text, text, text, text, text) FROM PUBLIC;
-ALTER FUNCTION close_incident(bigint, text, text, text) OWNER TO app_procedures;
+REVOKE ALL ON FUNCTION close_incident(text, bigint, text, text, text), create_vendor(text, text, text, text, text)
+    FROM PUBLIC;
+ALTER FUNCTION close_incident(text, bigint, text, text, text) OWNER TO app_procedures;
 ALTER FUNCTION create_vendor(text, text, text, text, text) OWNER TO app_procedures;
-GRANT EXECUTE ON FUNCTION close_incident(bigint, text, text, text), create_vendor(text, text, text, text, text)
+GRANT EXECUTE ON FUNCTION close_incident(text, bigint, text, text, text), create_vendor(text, text, text, text, text)
     TO app_owner WITH GRANT OPTION;
 
 -- What the functions need, and the rows: these policies count once row security is enabled on the tables.
 GRANT INSERT (digest, action) ON executed_requests TO app_procedures;
-GRANT SELECT (id, status), UPDATE (status, resolution, closed_at) ON incidents TO app_procedures;
+GRANT SELECT (id, tenant, status), UPDATE (status, resolution, closed_at) ON incidents TO app_procedures;
 GRANT SELECT (id), INSERT (tenant, name, country, bank_account, status, onboarded_at) ON vendors TO app_procedures;
 CREATE POLICY app_procedures ON incidents TO app_procedures USING (true);
 CREATE POLICY app_procedures ON vendors TO app_procedures USING (true);

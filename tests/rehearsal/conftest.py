@@ -1,7 +1,7 @@
 """Rehearsals for tests: each worker that needs one starts its own, and ends every process of it at the end.
 
 `rehearsal` is the whole system deployed to dev, from a copy of `stacks` that tests may edit; `both` is dev and prod;
-`servers` is the servers of dev only.
+`servers` is the servers of dev only; `bench` is a deployed gate with more actions than the checkout declares.
 Tests that share one run in one worker, one after the other, so whoever breaks something must mend it.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rehearsal.live import LiveRehearsal
 
-SHARED = ("rehearsal", "servers", "both")
+SHARED = ("rehearsal", "servers", "both", "bench")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,7 +56,13 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRehearsal]:
 
 
 @pytest.fixture(scope="session")
-def bench(servers: LiveRehearsal) -> GateBench:
-    from gate_bench import build_bench
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GateBench]:
+    """Give the deployed gate of dev, with a few actions more than the checkout declares."""
+    from gate_bench import build_bench, prepare_stacks
 
-    return build_bench(servers)
+    folder = tmp_path_factory.mktemp("gate")
+    stacks = folder / "stacks"
+    shutil.copytree(CHECKOUT / "stacks", stacks, ignore=shutil.ignore_patterns("__pycache__"))
+    prepare_stacks(stacks)
+    with open_rehearsal(folder / "state", stacks=stacks) as live:
+        yield build_bench(live)

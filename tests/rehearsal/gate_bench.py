@@ -1,4 +1,4 @@
-"""A gate on real servers: OpenBao with control groups, PostgreSQL with functions, people, agents and executors.
+"""A deployed gate on real servers: what the program made of `stacks/`, with a few more actions than are declared there.
 
 Not a test module: what the tests of approvals share. Everybody here has a login of their own by the identity provider.
 """
@@ -11,13 +11,15 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from narrowgate.access.lock import lock_file, write_lock
 from narrowgate.approvals import Gate, log_in_approver, read_gate
 from narrowgate.approvals.executor import Executor
 from narrowgate.approvals.vault import Vault
-from narrowgate.compile.ledger import ANCHOR_MOUNT, SIGNING_MOUNT
-from narrowgate.compile.postgres import build_creation_statements, build_revocation_statements
+from narrowgate.compile import compile_plan, names
+from narrowgate.compile.drafts import STORES
+from narrowgate.declarations import load_environment, load_plan
 from narrowgate.runtime.proposals import make_request_id
-from rehearsal import bao, idp, postgres
+from rehearsal import idp, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 WORKFLOW = "vendor-onboarding"
 REVOCATIONS = "narrowgate-revocations"
-MOUNTS = {kind: f"narrowgate-{kind}" for kind in ("drafts", "cases", "decisions", "records", "held")}
+MOUNTS = dict(STORES)
 PEOPLE = {
     "ann": ("vendor-approvers",),
     "bob": ("vendor-approvers",),
@@ -41,41 +43,16 @@ PEOPLE = {
     "vera": ("procurement", "vendor-approvers"),
 }
 GROUPS = ("vendor-approvers", "incident-commanders", "security")
-TARGET = {
-    "schema": "public",
-    "table": "vendors",
-    "columns": ["country", "name", "status", "tenant"],
-    "key": {"tenant": "emea", "name": "${inputs.name}"},
-}
-INPUTS = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["name", "country", "bank_account"],
-    "properties": {
-        "name": {"type": "string", "minLength": 1, "maxLength": 200},
-        "country": {"type": "string", "pattern": "^[A-Z]{2}$"},
-        "bank_account": {"type": "string", "writeOnly": True},
-    },
-}
-EXECUTE = {
-    "handler": "sql-function",
-    "function": {"schema": "public", "function": "create_vendor", "arguments": ["text"] * 5},
-    "arguments": ["emea", "${inputs.name}", "${inputs.country}", "${inputs.bank_account}", "${digest}"],
-    "target": TARGET,
-    "changes": {"country": "${inputs.country}", "name": "${inputs.name}", "status": "active", "tenant": "emea"},
-    "reversible": "yes: block the vendor",
-}
-# action -> factors: what its control group asks for
-ACTIONS: dict[str, tuple[dict[str, Any], ...]] = {
-    "create": ({"groups": ["vendor-approvers"], "required": 1},),
-    "create-by-two": ({"groups": ["vendor-approvers"], "required": 2},),
+# Each action does what `create` does, under another rule: `create` is declared in `stacks/`, the others are added here.
+ACTIONS = {
+    "create": "{approvers: [vendor-approvers], required: 1, expires: 30m}",
+    "create-by-two": "{approvers: [vendor-approvers], required: 2, expires: 10m}",
     "create-with-security": (
-        {"groups": ["vendor-approvers"], "required": 1},
-        {"groups": ["security"], "required": 1},
+        "{approvers: [vendor-approvers], all_of: [{approvers: [security], required: 1}], required: 1, expires: 10m}"
     ),
-    "create-in-haste": ({"groups": ["vendor-approvers", "incident-commanders"], "required": 1},),
+    "create-in-haste": "{approvers: [vendor-approvers, incident-commanders], required: 1, expires: 4s}",
 }
-SECONDS = {"create-in-haste": 4}
+READER = f"narrowgate-database/creds/executor.vendors.{WORKFLOW}.create"
 
 
 @dataclass
@@ -109,21 +86,14 @@ class GateBench:
         return vault, str(auth["entity_id"])
 
     def manifest(self) -> dict[str, Any]:
-        """Return the workflow's manifest, as far as proposals go."""
-        gated = {"access": "write", "impact": "high", "gated": True, "inputs": INPUTS}
-        plain = {"access": "read", "impact": "low", "gated": False}
-        return {
-            "version": 1,
-            "workflow": WORKFLOW,
-            "environment": "dev",
-            "vault": self.document["vault"],
-            "login": {"mount": f"agents/{WORKFLOW}", "role": "agent", "audience": f"narrowgate:dev:{WORKFLOW}"},
-            "tools": {"vendors": {"backend": "postgres", "actions": {"read": plain, **dict.fromkeys(ACTIONS, gated)}}},
-            "proposals": {
-                "drafts": f"{MOUNTS['drafts']}/data/{WORKFLOW}",
-                "answers": f"{MOUNTS['records']}/data/_answers/{WORKFLOW}",
-            },
-        }
+        """Return the workflow's manifest."""
+        return dict(json.loads(self.live.manifest(WORKFLOW).read_text()))
+
+    def policy(self, name: str) -> str:
+        """Return the text of a compiled policy of a gated action."""
+        stacks = self.live.layout.stacks
+        documents = compile_plan(load_plan(stacks, load_environment(stacks, "dev")))
+        return next(g.policy.text for w in documents.workflows for g in w.gated if g.policy.name == name)
 
     def agent_token(self, user: str = "vera") -> str:
         """Return what the identity provider gives the workflow's agent acting for `user`."""
@@ -172,8 +142,9 @@ class GateBench:
         with self.live.postgres(postgres.SUPERUSER) as connection:
             return connection.execute("SELECT country, status FROM vendors WHERE name = %s", [name]).fetchall()
 
-    def logins(self, group: str = "gate_create") -> list[str]:
-        """Return the database logins that are in a group now."""
+    def logins(self, action: str = "create") -> list[str]:
+        """Return the database logins that may execute an action now."""
+        group = names.gated_group_name("dev", WORKFLOW, "vendors", action, "gated")
         query = (
             "SELECT member.rolname FROM pg_auth_members m JOIN pg_roles member ON member.oid = m.member "
             "JOIN pg_roles held ON held.oid = m.roleid WHERE held.rolname = %s "
@@ -188,237 +159,24 @@ class GateBench:
         return dict(self.root.read(f"{MOUNTS['held']}/data/{WORKFLOW}/vendors/{key}")["data"]["data"])
 
 
+def prepare_stacks(stacks: Path) -> None:
+    """Declare the further actions in a copy of `stacks/`, and review them: write the lock that a deploy is held to."""
+    tool, workflow = stacks / "tools" / "vendors.yaml", stacks / "workflows" / f"{WORKFLOW}.yaml"
+    head, _, create = tool.read_text().partition("  create:\n")
+    create, _, _ = create.partition("secret_fields:")
+    tool.write_text(head + "".join(f"  {action}:\n{create}" for action in ACTIONS) + "secret_fields: [country]\n")
+    text, _, _ = workflow.read_text().partition("approvals:\n")
+    text = text.replace("actions: [read, create]", f"actions: [read, {', '.join(ACTIONS)}]")
+    rules = "".join(f"  vendors.{action}: {rule}\n" for action, rule in ACTIONS.items())
+    workflow.write_text(f"{text}approvals:\n{rules}")
+    bindings = stacks / "Pulumi.dev.yaml"
+    bindings.write_text(
+        bindings.read_text().replace("groups: [incident-commanders,", "groups: [incident-commanders, security,")
+    )
+    plan = load_plan(stacks, load_environment(stacks, "dev"))
+    lock_file(stacks, "dev").write_text(write_lock(plan))
+
+
 def build_bench(live: LiveRehearsal) -> GateBench:
-    """Set the gate up by hand, as the compiler's documents will."""
-    root = live.vault()
-    document = describe(live)
-    root.sys.enable_secrets_engine("kv", path=REVOCATIONS, options={"version": "2"})
-    for mount in MOUNTS.values():
-        root.sys.enable_secrets_engine("kv", path=mount, options={"version": "2"})
-        while True:  # KV v2 answers 400 while it upgrades itself
-            with contextlib.suppress(Exception):
-                root.write_data(f"{mount}/config", data={"cas_required": True})
-                break
-    root.sys.enable_secrets_engine("kv", path=ANCHOR_MOUNT, options={"version": "2"})
-    root.sys.enable_secrets_engine("transit", path=SIGNING_MOUNT)
-    root.write_data(f"{SIGNING_MOUNT}/keys/executor.vendors", data={"type": "ed25519"})
-    make_logins(live, root)
-    make_credentials(live, root)
-    for name, text in policies().items():
-        root.sys.create_or_update_policy(name, text)
-    return GateBench(live, root, document)
-
-
-def describe(live: LiveRehearsal) -> dict[str, Any]:
-    actions = [
-        {
-            "workflow": WORKFLOW,
-            "tool": "vendors",
-            "action": action,
-            "backend": "postgres",
-            "description": "Makes a vendor record that is active at once.",
-            "path": f"narrowgate-database-gated/creds/{WORKFLOW}.vendors.{action}",
-            "login_role": f"{WORKFLOW}.{action}",
-            "num_uses": 3,
-            "factors": list(factors),
-            "secret_fields": ["country"],
-            "expires_seconds": SECONDS.get(action, 600),
-            "credential_seconds": 300,
-            "inputs": INPUTS,
-            "execute": EXECUTE,
-            "connection": {
-                "host": "127.0.0.1",
-                "port": live.port(postgres.NAME),
-                "database": postgres.DATABASE,
-                "sslmode": "disable",
-            },
-            "requester_mount": f"agents/{WORKFLOW}",
-            "reader_path": f"narrowgate-database/creds/executor.{WORKFLOW}.vendors",
-        }
-        for action, factors in ACTIONS.items()
-    ]
-    return {
-        "version": 1,
-        "environment": "dev",
-        "vault": {
-            "address": bao.get_address(live.layout),
-            "ca_pem": live.layout.ca_certificate.read_text(),
-            "revocations": REVOCATIONS,
-        },
-        "mounts": MOUNTS,
-        "group_prefix": "approvers.",
-        "approvers": {"mount": "approvers", "role": "approver", "audience": "narrowgate:dev:approvers"},
-        "executors": {
-            "vendors": {
-                "mount": "executors/vendors",
-                "role": "executor",
-                "audience": "narrowgate:dev:executors:vendors",
-                "ledger": {
-                    "sign": f"{SIGNING_MOUNT}/sign/executor.vendors",
-                    "anchors": f"{ANCHOR_MOUNT}/data/executor.vendors",
-                },
-            }
-        },
-        "actions": actions,
-    }
-
-
-def make_logins(live: LiveRehearsal, root: hvac.Client) -> None:
-    trust = {"jwt_validation_pubkeys": [idp.read_public_key(live.layout)], "bound_issuer": idp.issuer(live.layout)}
-    shared = {
-        "role_type": "jwt",
-        "user_claim": "/sub",
-        "user_claim_json_pointer": True,
-        "token_no_default_policy": True,
-    }
-    for path in (f"agents/{WORKFLOW}", "approvers", "executors/vendors"):
-        root.sys.enable_auth_method("jwt", path=path)
-        root.write_data(f"auth/{path}/config", data=trust)
-    root.write_data(
-        f"auth/agents/{WORKFLOW}/role/agent",
-        data={
-            **shared,
-            "bound_audiences": [f"narrowgate:dev:{WORKFLOW}"],
-            "bound_claims": {"/act/sub": f"agent:{WORKFLOW}"},
-            "token_policies": ["agent"],
-        },
-    )
-    root.write_data(
-        "auth/approvers/role/approver",
-        data={
-            **shared,
-            "groups_claim": "/groups",
-            "bound_audiences": ["narrowgate:dev:approvers"],
-            "bound_claims": {"/groups": list(GROUPS)},
-            "token_policies": ["approver"],
-        },
-    )
-    executor = {"bound_audiences": ["narrowgate:dev:executors:vendors"], "bound_subject": "executor:vendors"}
-    root.write_data(
-        "auth/executors/vendors/role/executor", data={**shared, **executor, "token_policies": ["executor.vendors"]}
-    )
-    for action in ACTIONS:
-        root.write_data(
-            f"auth/executors/vendors/role/{WORKFLOW}.{action}",
-            data={
-                **shared,
-                **executor,
-                "token_policies": [f"gated.{WORKFLOW}.vendors.{action}"],
-                "token_num_uses": 3,
-                "token_ttl": SECONDS.get(action, 600) + 300,
-            },
-        )
-    accessor = root.sys.list_auth_methods()["data"]["approvers/"]["accessor"]
-    for group in GROUPS:
-        made = root.write_data("identity/group", data={"name": f"approvers.{group}", "type": "external"})
-        alias = {"name": group, "mount_accessor": accessor, "canonical_id": made["data"]["id"]}
-        root.write_data("identity/group-alias", data=alias)
-
-
-def make_credentials(live: LiveRehearsal, root: hvac.Client) -> None:
-    grants = {
-        "gate_reader": "GRANT SELECT (tenant, name, country, status) ON vendors TO gate_reader",
-        "gate_create": "GRANT EXECUTE ON FUNCTION create_vendor(text, text, text, text, text) TO gate_create",
-    }
-    with live.postgres() as deployer:
-        for group, grant in grants.items():
-            deployer.execute(f"CREATE ROLE {group} NOLOGIN".encode())
-            deployer.execute(f"GRANT {group} TO vault_broker WITH ADMIN OPTION, INHERIT FALSE, SET FALSE".encode())
-            deployer.execute(f"GRANT USAGE ON SCHEMA public TO {group}".encode())
-            deployer.execute(grant.encode())
-    for mount in ("narrowgate-database", "narrowgate-database-gated"):
-        root.sys.enable_secrets_engine("database", path=mount)
-        port = live.port(postgres.NAME)
-        root.write_data(
-            f"{mount}/config/operations",
-            data={
-                "plugin_name": "postgresql-database-plugin",
-                "allowed_roles": ["*"],
-                "connection_url": f"postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{port}/operations?sslmode=disable",
-                "username": postgres.BROKER,
-                "password": postgres.read_password(live.layout, postgres.BROKER),
-            },
-        )
-    roles = {f"narrowgate-database/roles/executor.{WORKFLOW}.vendors": "gate_reader"}
-    roles |= {f"narrowgate-database-gated/roles/{WORKFLOW}.vendors.{action}": "gate_create" for action in ACTIONS}
-    for path, group in roles.items():
-        root.write_data(
-            path,
-            data={
-                "db_name": "operations",
-                "creation_statements": list(
-                    build_creation_statements(group, ["public"], connection_limit=5, settings={})
-                ),
-                "revocation_statements": list(build_revocation_statements(group)),
-                "default_ttl": 300,
-                "max_ttl": 300,
-            },
-        )
-
-
-def policies() -> dict[str, str]:
-    found = {"agent": AGENT, "approver": APPROVER, "executor.vendors": EXECUTOR}
-    for action, factors in ACTIONS.items():
-        blocks = "".join(
-            f'factor "f{number}" {{ controlled_capabilities = ["read"] identity {{ '
-            f"group_names = {json.dumps([f'approvers.{g}' for g in factor['groups']])} "
-            f"approvals = {factor['required']} }} }} "
-            for number, factor in enumerate(factors)
-        )
-        found[f"gated.{WORKFLOW}.vendors.{action}"] = (
-            f'path "narrowgate-database-gated/creds/{WORKFLOW}.vendors.{action}" {{ capabilities = ["read"] '
-            f'control_group = {{ ttl = "{SECONDS.get(action, 600)}s" {blocks} }} }}\n'
-            'path "auth/token/revoke-self" { capabilities = ["update"] }\n'
-        )
-    return found
-
-
-AGENT = """
-path "narrowgate-drafts/data/vendor-onboarding/{{identity.entity.id}}/+" { capabilities = ["create"] }
-path "narrowgate-records/data/_answers/vendor-onboarding/{{identity.entity.id}}/+" { capabilities = ["read"] }
-path "auth/token/lookup-self" { capabilities = ["read"] }
-path "auth/token/revoke-self" { capabilities = ["update"] }
-"""
-APPROVER = """
-path "narrowgate-cases/data/+/+" { capabilities = ["read"] }
-path "narrowgate-cases/metadata/+" { capabilities = ["list"] }
-path "narrowgate-held/metadata/+/+" { capabilities = ["list"] }
-path "narrowgate-decisions/data/+/+/+" { capabilities = ["read"] }
-path "narrowgate-decisions/metadata/+/+" { capabilities = ["list"] }
-path "narrowgate-decisions/metadata/_stops" { capabilities = ["list"] }
-path "narrowgate-decisions/data/_stops/+" { capabilities = ["read"] }
-path "narrowgate-decisions/data/_stops/{{identity.entity.id}}" { capabilities = ["create", "read"] }
-path "narrowgate-decisions/data/+/+/{{identity.entity.id}}" { capabilities = ["create", "read"] }
-path "narrowgate-records/data/+/+/claim" { capabilities = ["read"] }
-path "narrowgate-records/data/+/+/outcome" { capabilities = ["read"] }
-path "sys/control-group/authorize" { capabilities = ["update"] }
-path "sys/control-group/request" { capabilities = ["update"] }
-path "identity/entity/id/+" { capabilities = ["read"] }
-path "identity/group/id/+" { capabilities = ["read"] }
-path "auth/token/lookup-self" { capabilities = ["read"] }
-path "auth/token/revoke-self" { capabilities = ["update"] }
-"""
-EXECUTOR = """
-path "narrowgate-revocations/data/+" { capabilities = ["read"] }
-path "narrowgate-drafts/metadata/vendor-onboarding" { capabilities = ["list"] }
-path "narrowgate-drafts/metadata/vendor-onboarding/+" { capabilities = ["list"] }
-path "narrowgate-drafts/data/vendor-onboarding/+/vendors.*" { capabilities = ["read"] }
-path "narrowgate-cases/data/vendor-onboarding/+" { capabilities = ["create", "read"] }
-path "narrowgate-decisions/data/vendor-onboarding/+/+" { capabilities = ["read"] }
-path "narrowgate-decisions/metadata/vendor-onboarding/+" { capabilities = ["list"] }
-path "narrowgate-decisions/data/_stops/+" { capabilities = ["read"] }
-path "narrowgate-decisions/metadata/_stops" { capabilities = ["list"] }
-path "narrowgate-records/data/vendor-onboarding/+/claim" { capabilities = ["create", "read"] }
-path "narrowgate-records/data/vendor-onboarding/+/outcome" { capabilities = ["create", "read"] }
-path "narrowgate-records/data/_answers/vendor-onboarding/+/+" { capabilities = ["create", "read"] }
-path "narrowgate-held/data/vendor-onboarding/vendors/+" { capabilities = ["create", "read"] }
-path "narrowgate-held/metadata/vendor-onboarding/vendors" { capabilities = ["list"] }
-path "narrowgate-held/metadata/vendor-onboarding/vendors/+" { capabilities = ["delete"] }
-path "narrowgate-database/creds/executor.vendor-onboarding.vendors" { capabilities = ["read"] }
-path "sys/control-group/request" { capabilities = ["update"] }
-path "identity/entity/id/+" { capabilities = ["read"] }
-path "identity/group/id/+" { capabilities = ["read"] }
-path "auth/token/revoke-self" { capabilities = ["update"] }
-path "narrowgate-transit/sign/executor.vendors" { capabilities = ["update"] }
-path "narrowgate-ledger/data/executor.vendors/{{identity.entity.id}}/+" { capabilities = ["create"] }
-"""
+    """Return the bench of a rehearsal that was deployed from prepared stacks."""
+    return GateBench(live, live.vault(), dict(json.loads(live.layout.gate.read_text())))

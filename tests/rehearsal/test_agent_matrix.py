@@ -152,7 +152,7 @@ def test_a_gated_action_gives_no_credential(agents: Mapping[str, Agent], tool: T
 
 @pytest.mark.parametrize(
     "call",
-    ["close_incident(1, 'x', 'x', 'x')", "create_vendor('emea', 'Ghost Ltd', 'IE', 'IE00', 'x')"],
+    ["close_incident('emea', 1, 'x', 'x', 'x')", "create_vendor('emea', 'Ghost Ltd', 'IE', 'IE00', 'x')"],
 )
 @pytest.mark.parametrize("tool", POSTGRES, ids=name_tool)
 def test_no_agent_executes_a_high_impact_function(

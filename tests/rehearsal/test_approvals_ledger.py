@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from narrowgate.approvals.executor import Executor
 
 NAME = "executor.vendors"
+POLICY = "system.executor.vendors"
 
 
 @pytest.fixture
@@ -147,16 +148,14 @@ def test_without_its_anchor_nothing_is_executed(bench: GateBench, ledger: Path) 
     executor = bench.executor(ledger=ledger)
     request = approved(bench, executor, "No Anchor Oy")
     places = f"narrowgate-transit/keys/{NAME}"
-    policy = bench.root.sys.read_policy("executor.vendors")["data"]["rules"]
-    bench.root.sys.create_or_update_policy(
-        "executor.vendors", "\n".join(line for line in policy.splitlines() if "narrowgate-ledger" not in line)
-    )
+    policy = bench.root.sys.read_policy(POLICY)["data"]["rules"]
+    bench.root.sys.create_or_update_policy(POLICY, policy.replace("narrowgate-ledger/data/", "narrowgate-ledger/none/"))
     try:
         assert executor.work() == 0
         assert not bench.vendors("No Anchor Oy")
         assert [record["kind"] for record in calls(ledger)] == ["begin"]
     finally:
-        bench.root.sys.create_or_update_policy("executor.vendors", policy)
+        bench.root.sys.create_or_update_policy(POLICY, policy)
     assert bench.root.read(places) is not None
     assert executor.work() == 1
     assert bench.vendors("No Anchor Oy") == [("FI", "active")]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import hvac.exceptions
 import pytest
-from gate_bench import MOUNTS, WORKFLOW, policies
+from gate_bench import MOUNTS, READER, WORKFLOW
 
 from narrowgate.approvals import CaseAlteredError, DecidedError, NotAllowedError, NotShownError, State
 from narrowgate.approvals.case import Decision, Verdict, now
@@ -104,7 +104,7 @@ def test_an_approver_holds_no_credentials_and_writes_only_as_themselves(bench: G
         vault = ann.vault
         refuse(vault, "get", GATED)
         refuse(vault, "get", f"{MOUNTS['held']}/data/{WORKFLOW}/vendors/{short.partition('/')[2]}")
-        refuse(vault, "get", f"narrowgate-database/creds/executor.{WORKFLOW}.vendors")
+        refuse(vault, "get", READER)
         refuse(vault, "post", f"{MOUNTS['drafts']}/data/{WORKFLOW}/{entity}/vendors.create.x", empty)
         refuse(vault, "post", f"{MOUNTS['cases']}/data/{short}", empty)
         refuse(vault, "post", f"{MOUNTS['records']}/data/{short}/outcome", empty)
@@ -451,7 +451,7 @@ def test_an_open_gate_is_noticed_and_what_it_gave_is_revoked(bench: GateBench) -
         with pytest.raises(NoGateError, match="without any approval"):
             hold_request(bench.connect(), bench.gate, action, token, "sha256:0")
     finally:
-        bench.root.sys.create_or_update_policy(name, policies()[name])
+        bench.root.sys.create_or_update_policy(name, bench.policy(name))
     deadline = time.monotonic() + 30  # Vault revokes in the background
     while not list_leases(bench) <= before:
         assert time.monotonic() < deadline, "what the open gate gave is still there"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import hvac.exceptions
 import pytest
-from gate_bench import ACTIONS, WORKFLOW, policies
+from gate_bench import ACTIONS, WORKFLOW
 from gate_cli import COMMAND, executor_environment, run
 
 from narrowgate.approvals.canary import prove_gate
@@ -92,7 +92,7 @@ def open_the_path(bench: GateBench, control_group: str = "") -> None:
 
 
 def close_the_path(bench: GateBench) -> None:
-    bench.root.sys.create_or_update_policy(GATED_POLICY, policies()[GATED_POLICY])
+    bench.root.sys.create_or_update_policy(GATED_POLICY, bench.policy(GATED_POLICY))
 
 
 def wait_for_end(bench: GateBench, request: str) -> dict[str, Any]:

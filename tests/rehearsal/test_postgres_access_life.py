@@ -119,14 +119,14 @@ def test_drift_is_seen_and_mended(bench: Bench, drift: str) -> None:
 def test_a_grant_of_an_owner_that_the_deployer_does_not_stand_for_is_refused(bench: Bench) -> None:
     """Only its grantor can revoke it; the deploy says so rather than leave it."""
     provider, state = PostgresAccessProvider(), outputs(bench)
-    bench.admin(f"GRANT EXECUTE ON FUNCTION close_incident(bigint, text, text, text) TO {GROUP}")
+    bench.admin(f"GRANT EXECUTE ON FUNCTION close_incident(text, bigint, text, text, text) TO {GROUP}")
     try:
         seen = provider.read("id", state).outs or {}
         assert provider.diff("id", seen, bench.inputs()).changes is True
         with pytest.raises(PostgresRefusedError, match="not declared: public close_incident EXECUTE"):
             provider.update("id", seen, bench.inputs())
     finally:
-        bench.admin(f"REVOKE ALL ON FUNCTION close_incident(bigint, text, text, text) FROM {GROUP}")
+        bench.admin(f"REVOKE ALL ON FUNCTION close_incident(text, bigint, text, text, text) FROM {GROUP}")
 
 
 def test_a_group_that_is_gone_is_reported_as_gone(bench: Bench) -> None:
@@ -250,7 +250,7 @@ def test_a_view_is_no_table(bench: Bench) -> None:
 
 def test_a_grant_that_does_not_take_leaves_nothing_behind(bench: Bench) -> None:
     """PostgreSQL only warns when somebody without the right to grant grants."""
-    signature = "FUNCTION close_incident(bigint, text, text, text)"
+    signature = "FUNCTION close_incident(text, bigint, text, text, text)"
     function = {"schema": "public", "function": "close_incident", "arguments": ["bigint", "text", "text", "text"]}
     bench.admin(f"REVOKE GRANT OPTION FOR EXECUTE ON {signature} FROM app_owner")
     try:

@@ -65,7 +65,7 @@ REFUSED = {
     "copy of a query": "COPY (SELECT customer_email FROM tickets) TO STDOUT",
     "copy to a program": "COPY (SELECT 1) TO PROGRAM 'id'",
     "a server file": "SELECT pg_read_file('postgresql.conf')",
-    "a gated function": "SELECT close_incident(1, 'done', 'agent', 'sha256:')",
+    "a gated function": "SELECT close_incident('emea', 1, 'done', 'agent', 'sha256:')",
     "the owner": "SET ROLE app_owner",
     "the broker": "SET ROLE vault_broker",
     "the deployer": "SET ROLE deployer",

@@ -52,7 +52,7 @@ def test_login_without_grants_reads_nothing(stranger: psycopg.Connection, table:
 @pytest.mark.parametrize(
     "statement",
     [
-        "SELECT public.close_incident(1, 'x', 'x', 'x')",
+        "SELECT public.close_incident('emea', 1, 'x', 'x', 'x')",
         "SELECT public.create_vendor('emea', 'x', 'DE', 'x', 'x')",
         "CREATE TABLE public.mine (x int)",
         "CREATE SCHEMA mine",
@@ -101,7 +101,7 @@ def test_deployer_can_do_what_a_deploy_needs_and_the_broker_only_logs_in(servers
         deployer.execute("ALTER TABLE incidents ENABLE ROW LEVEL SECURITY")
         deployer.execute("ALTER TABLE incidents FORCE ROW LEVEL SECURITY")
         deployer.execute("CREATE POLICY probe_group ON incidents TO probe_group USING (tenant = 'emea')")
-        deployer.execute("GRANT EXECUTE ON FUNCTION close_incident(bigint, text, text, text) TO probe_group")
+        deployer.execute("GRANT EXECUTE ON FUNCTION close_incident(text, bigint, text, text, text) TO probe_group")
         with servers.postgres(postgres.BROKER) as broker:
             broker.execute("CREATE ROLE probe_login LOGIN PASSWORD 'for-this-test' IN ROLE probe_group")
             with psycopg.connect(
@@ -115,13 +115,13 @@ def test_deployer_can_do_what_a_deploy_needs_and_the_broker_only_logs_in(servers
                 assert agent.execute("SELECT DISTINCT tenant FROM incidents").fetchall() == [("emea",)]
                 with pytest.raises(errors.InsufficientPrivilege):
                     agent.execute("SELECT customer_email FROM incidents")
-                call = f"SELECT close_incident(1, 'fixed', 'probe', 'sha256:{'a' * 64}')"
+                call = f"SELECT close_incident('emea', 1, 'fixed', 'probe', 'sha256:{'a' * 64}')"
                 assert agent.execute(call).fetchone() == (True,)
-                call = f"SELECT close_incident(1, 'again', 'probe', 'sha256:{'b' * 64}')"
+                call = f"SELECT close_incident('emea', 1, 'again', 'probe', 'sha256:{'b' * 64}')"
                 assert agent.execute(call).fetchone() == (None,)
             broker.execute("DROP ROLE probe_login")
         deployer.execute("DROP POLICY probe_group ON incidents")
-        deployer.execute("REVOKE ALL ON FUNCTION close_incident(bigint, text, text, text) FROM probe_group")
+        deployer.execute("REVOKE ALL ON FUNCTION close_incident(text, bigint, text, text, text) FROM probe_group")
         deployer.execute("REVOKE ALL ON incidents FROM probe_group")
         deployer.execute("REVOKE USAGE ON SCHEMA public FROM probe_group")
         deployer.execute("ALTER TABLE incidents NO FORCE ROW LEVEL SECURITY")

@@ -24,6 +24,8 @@ STATED = {
     "name",
     "aws.account",
     "aws.broker_arn",
+    "aws.gated_broker_arn",
+    "approvals.groups",
     "aws.session_tags",
     "vault.namespace",
     "vault.aws_mount",

@@ -58,7 +58,8 @@ def test_a_workflow_registers_its_documents_as_they_are(documents: PlanDocuments
         assert json.loads(inline["policy"]) == document
         assert inline["role"] == logs.aws.role.name
     texts = {r["name"]: r["policy"] for (t, _), r in recorder.made.items() if t == "vault:index/policy:Policy"}
-    assert texts == {p.name: p.text for p in (workflow.agent_policy, *(tool.policy for tool in workflow.tools))}
+    declared = (workflow.agent_policy, *(tool.policy for tool in workflow.tools), *(g.policy for g in workflow.gated))
+    assert texts == {p.name: p.text for p in declared}
 
 
 def test_every_tool_has_identities_of_its_own(documents: PlanDocuments) -> None:
@@ -66,7 +67,38 @@ def test_every_tool_has_identities_of_its_own(documents: PlanDocuments) -> None:
     for kind, key in (("aws:iam/role:Role", "name"), ("pulumi-python:dynamic/narrowgate:PostgresAccess", "group")):
         names = [inputs[key] for (typ, _), inputs in recorder.made.items() if typ == kind]
         tools = [t for w in documents.workflows for t in w.tools if (t.aws if kind.startswith("aws") else t.postgres)]
-        assert len(names) == len(set(names)) == len(tools) > 0
+        gated = [d for w in documents.workflows for g in w.gated for d in (g.postgres, g.reader)]
+        wanted = len(tools) + (0 if kind.startswith("aws") else len(gated))
+        assert len(names) == len(set(names)) == wanted > 0
+
+
+def test_a_gated_action_is_asked_for_only_once_its_control_group_is_in_force(documents: PlanDocuments) -> None:
+    """Deletion runs the other way: the login of a request goes first."""
+    workflow = find(documents, "vendor-onboarding")
+    recorder, monitor = build(workflow)
+    needs = {name: {d.rsplit("::", 1)[-1] for d in r.dependencies} for name, r in monitor.requests.items()}
+    name = "vendor-onboarding.vendors.create"
+    assert needs[f"{name}-login"] == {f"{name}-policy"}
+    assert needs[f"{name}-policy"] >= {f"{name}-vault-role", f"{name}-reader-vault-role"}
+    gated = workflow.gated[0]
+    login = recorder.made["vault:jwt/authBackendRole:AuthBackendRole", f"{name}-login"]
+    assert (login["tokenPolicies"], login["tokenNumUses"]) == ([gated.policy.name], 3)
+    group = recorder.made["pulumi-python:dynamic/narrowgate:PostgresAccess", f"{name}-group"]
+    assert (group["tables"], group["functions"]) == ([], list(gated.postgres.functions))
+
+
+def test_the_gates_foundation_writes_no_member_of_a_group(documents: PlanDocuments) -> None:
+    foundation = documents.foundation
+    passwords = {str(c["name"]): "swordfish-1234" for c in foundation.database_connections}
+    arguments = {"environment": documents.environment, "documents": foundation, "passwords": passwords}
+    recorder, _ = run(lambda: Environment("dev", arguments) and None)
+    groups = [r for (typ, _), r in recorder.made.items() if typ == "vault:identity/group:Group"]
+    assert {g["name"] for g in groups} == set(foundation.approvals.groups)
+    assert all(g["type"] == "external" and g.keys() <= {"name", "type"} for g in groups)
+    stores = {
+        r["mount"]: r for (typ, _), r in recorder.made.items() if typ == "vault:kv/secretBackendV2:SecretBackendV2"
+    }
+    assert all(stores[path]["casRequired"] is True for path in foundation.approvals.stores)
 
 
 def test_the_login_opens_last(documents: PlanDocuments) -> None:
@@ -95,6 +127,7 @@ def test_a_tool_whose_every_action_is_gated_makes_nothing(documents: PlanDocumen
     gated = replace(
         workflow,
         tools=tuple(replace(tool, policy=None, aws=None, postgres=None) for tool in workflow.tools),
+        gated=(),
     )
     recorder, monitor = build(gated)
     kinds = sorted(typ for typ, _ in recorder.made if not typ.startswith("narrowgate:"))
@@ -167,7 +200,8 @@ def test_a_database_password_is_secret_and_write_only(documents: PlanDocuments) 
     assert "swordfish-1234" in marks
     assert pulumi.runtime.rpc._special_secret_sig in marks  # noqa: SLF001 - the wire's own mark of a secret
     assert "password" not in block
-    rest = {name: str(r.object) for name, r in monitor.requests.items() if name != "dev-database-operations"}
+    secret = {"dev-database-operations", "dev-database-gated-operations"}
+    rest = {name: str(r.object) for name, r in monitor.requests.items() if name not in secret}
     assert not [name for name, text in rest.items() if "swordfish" in text]
     assert (
         recorder.made["vault:aws/secretBackend:SecretBackend", "dev-aws"].keys().isdisjoint({"accessKey", "secretKey"})

@@ -20,6 +20,7 @@ from narrowgate.rules.system_identities import REPLACED_RULES, ceilings_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from narrowgate.compile.documents import GateIdentity
     from narrowgate.rules.facts import Fact
 
 STACKS = Path(__file__).resolve().parents[2] / "stacks"
@@ -28,6 +29,8 @@ DOCUMENTS = compile_plan(load_plan(STACKS, ENVIRONMENT))
 SETTINGS = settings_of(ENVIRONMENT)
 FACTS = facts_of_documents(DOCUMENTS)
 NAME = "system-identity-fixed"
+assert DOCUMENTS.foundation.approvals is not None
+GATE = DOCUMENTS.foundation.approvals
 ROLES = "arn:aws:iam::111111111111:role/narrowgate/dev/tool/*"
 
 
@@ -50,6 +53,53 @@ def test_the_table_allows_no_more_than_they_need(kind: str) -> None:
     assert iam.compare(identity.role.trust_policy, ceiling.trusts).no_new_access is True
     assert vault.compare([vault.parse(identity.policy.text)], [vault.parse(ceiling.paths)]).no_new_access is True
     assert identity.role.arn("aws", ENVIRONMENT.aws.account) == ceiling.arn
+
+
+@pytest.mark.parametrize("identity", [GATE.approver, *GATE.executors], ids=lambda identity: identity.login.name)
+def test_the_table_allows_people_and_executors_no_more_than_they_need(identity: GateIdentity) -> None:
+    ceiling = next(each for each in ceilings_of(ENVIRONMENT) if each.policy == identity.policy.name)
+    assert vault.compare([vault.parse(identity.policy.text)], [vault.parse(ceiling.paths)]).no_new_access is True
+
+
+@pytest.mark.parametrize(
+    ("identity", "path"),
+    [
+        (GATE.approver, "narrowgate-held/data/vendor-onboarding/vendors/x"),
+        (GATE.approver, "narrowgate-database-gated/creds/vendor-onboarding.vendors.create"),
+        (GATE.approver, "narrowgate-decisions/data/vendor-onboarding/x/somebody"),
+        (GATE.executors[-1], "sys/control-group/authorize"),
+        (GATE.executors[-1], "narrowgate-database-gated/creds/vendor-onboarding.vendors.create"),
+        (GATE.executors[-1], "narrowgate-drafts/data/vendor-onboarding/x/incidents.close.1"),
+        (GATE.executors[-1], "narrowgate-database/creds/executor.incidents.incident-summarization.close"),
+    ],
+)
+@pytest.mark.parametrize("capability", ["create", "update"])
+def test_one_path_more_for_people_or_executors_is_refused(identity: GateIdentity, path: str, capability: str) -> None:
+    more = f'{identity.policy.text}\npath "{path}" {{ capabilities = ["{capability}"] }}\n'
+    facts = change(VaultPolicy, identity.policy.name, lambda fact: replace(fact, text=more))
+    assert any("grants more than" in message for message in findings(facts))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"bound_claims": {"/groups": ["everybody"]}},
+        {"bound_claims": {}},
+        {"bound_audiences": ["narrowgate:dev:vendor-onboarding"]},
+        {"token_policies": ["system.approver", "gated.vendor-onboarding.vendors.create"]},
+    ],
+)
+def test_other_approvers_are_refused(more: dict[str, Any]) -> None:
+    login = GATE.approver.login.name
+    facts = change(VaultAuthRole, login, lambda fact: replace(fact, settings={**fact.settings, **more}))
+    assert findings(facts)
+
+
+def test_no_other_login_becomes_an_executor() -> None:
+    executor = GATE.executors[-1]
+    login = next(f for f in FACTS if isinstance(f, VaultAuthRole) and f.name == executor.login.name)
+    elsewhere = replace(login, at="elsewhere", name="gated.evil", settings={**login.settings, "bound_subject": "me"})
+    assert any("does not bind whom" in message for message in findings([*FACTS, elsewhere]))
 
 
 def test_the_replaced_rules_exist() -> None:
@@ -159,7 +209,9 @@ def test_an_attached_policy_and_another_path_are_refused() -> None:
 
 def test_without_bindings_a_system_identity_is_refused() -> None:
     known = replace(SETTINGS, bindings=None)
-    assert {m.split(" can't")[0] for m in findings(FACTS, known)} == {"the deployer", "the preview", "the operator"}
+    gate = {"the approver", *(f"the {executor.login.name}" for executor in GATE.executors)}
+    refused = {m.split(" can't")[0] for m in findings(FACTS, known)}
+    assert refused == {"the deployer", "the preview", "the operator", *gate}
     unbound = replace(SETTINGS, bindings=replace(ENVIRONMENT, deployer=None))
     assert findings(FACTS, unbound)
 

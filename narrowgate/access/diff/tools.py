@@ -90,17 +90,32 @@ class _Pass:
         yield from self._changes(missing, role, more.granted, "")
 
     def _gated(self, action: ActionAccess, more: ToolSide, less: ToolSide) -> Iterator[Change]:
+        same = next((o for o in less.gated if o.name == action.name), None)
+        if same is not None:
+            yield from self._execution(action, same)
         role = more.gated_role(action)
         bases = [less.agent_role()]
         bases += [less.gated_role(o) for o in less.gated if is_as_strict(action.approval, o.approval)]
         if any(not find_missing(role, base) for base in bases):
             return
-        same = next((o for o in less.gated if o.name == action.name), None)
         if same is not None and not is_as_strict(action.approval, same.approval):
             yield self._looser(action, same)
         base = less.gated_role(same) if same is not None else less.agent_role()
         prefix = f"after {words.say_approval(action.approval)}: "
         yield from self._changes(find_missing(role, base), role, (action,), prefix)
+
+    def _execution(self, action: ActionAccess, other: ActionAccess) -> Iterator[Change]:
+        """Yield how it is carried out, where that differs: nobody can prove that another way does no more."""
+        mine, theirs = action.execution, other.execution
+        if mine is None or mine == theirs:
+            return
+        told = (Impact.HIGH, self.workflow, self.tool, (action.name,))
+        if theirs is None:
+            verb = "can be" if self.kind is Kind.GAIN else "can no longer be"
+            yield Change(self.kind, *told, f"{verb} carried out after its approval, {words.say_execution(mine)}")
+        elif self.kind is Kind.GAIN:
+            text = f"is carried out {words.say_execution(mine)} rather than {words.say_execution(theirs)}"
+            yield Change(Kind.UNDECIDED, *told, text)
 
     def _looser(self, action: ActionAccess, other: ActionAccess) -> Change:
         now, before = (action, other) if self.kind is Kind.GAIN else (other, action)

@@ -38,6 +38,16 @@ FACTS: Final = (
     EnvironmentFact("", "account", lambda e: e.aws.account, "roles stand in the AWS account", gains=True),
     EnvironmentFact("", "broker", lambda e: e.aws.broker_arn, "every role may be assumed by", gains=True),
     EnvironmentFact(
+        "", "gated_broker", lambda e: e.aws.gated_broker_arn, "every gated role may be assumed by", gains=True
+    ),
+    EnvironmentFact(
+        "",
+        "approvers",
+        lambda e: ", ".join(e.approvals.groups) if e.approvals else "",
+        "cases are read, and may be approved, by",
+        gains=True,
+    ),
+    EnvironmentFact(
         "",
         "session_tags",
         lambda e: "set" if e.aws.session_tags else "none",

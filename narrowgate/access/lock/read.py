@@ -27,6 +27,7 @@ from narrowgate.plan import (
     ActionAccess,
     Approval,
     Backend,
+    Execution,
     Factor,
     Impact,
     RuleException,
@@ -239,7 +240,7 @@ def _read_tool(workflow: str, tool: str, node: Node) -> ToolAccess:
 
 
 def _read_action(name: str, node: Node) -> ActionAccess:
-    fields = node.fields("access impact gated grants", "approval")
+    fields = node.fields("access impact gated grants", "approval execution")
     return ActionAccess(
         name=name,
         access=fields["access"].choice(Access),
@@ -247,6 +248,17 @@ def _read_action(name: str, node: Node) -> ActionAccess:
         gated=fields["gated"].flag(),
         grants=tuple(read_grant(grant) for grant in fields["grants"].items()),
         approval=_read_approval(fields["approval"]) if "approval" in fields else None,
+        execution=_read_execution(fields["execution"]) if "execution" in fields else None,
+    )
+
+
+def _read_execution(node: Node) -> Execution:
+    fields = node.fields("handler description call inputs")
+    return Execution(
+        handler=fields["handler"].text(),
+        inputs=write_json(fields["inputs"].value),
+        call=write_json(fields["call"].value),
+        description=fields["description"].text(),
     )
 
 

@@ -20,6 +20,7 @@ from narrowgate.plan import (
     Approval,
     CertificateGrant,
     ClaimGrant,
+    Execution,
     FunctionGrant,
     Grant,
     IamGrant,
@@ -109,6 +110,16 @@ def _describe_action(action: ActionAccess, where: str) -> dict[str, Value]:
         "gated": action.gated,
         **approval,
         "grants": [_describe_grant(grant, where) for grant in action.grants],
+        **({"execution": _describe_execution(action.execution, where)} if action.execution else {}),
+    }
+
+
+def _describe_execution(execution: Execution, where: str) -> dict[str, Value]:
+    return {
+        "handler": execution.handler,
+        "description": execution.description,
+        "call": _read_json(execution.call, where),
+        "inputs": _read_json(execution.inputs, where),
     }
 
 

@@ -12,6 +12,7 @@ from rehearsal.doubles.provider import Package
 from rehearsal.doubles.vault.client import Vault, connect
 from rehearsal.doubles.vault.engines import AWS_BACKEND, AWS_ROLE, DATABASE_CONNECTION, DATABASE_ROLE, KV_SETTINGS
 from rehearsal.doubles.vault.generic import ENDPOINT, SECRET
+from rehearsal.doubles.vault.groups import GROUP, GROUP_ALIAS
 from rehearsal.doubles.vault.identity import OIDC, OIDC_KEY, OIDC_ROLE
 from rehearsal.doubles.vault.jwt import JWT_BACKEND, JWT_ROLE
 from rehearsal.doubles.vault.logins import (
@@ -42,6 +43,8 @@ PACKAGE: Final[Package[Vault]] = Package(
         "vault:database/secretBackendRole:SecretBackendRole": DATABASE_ROLE,
         "vault:generic/endpoint:Endpoint": ENDPOINT,
         "vault:generic/secret:Secret": SECRET,
+        "vault:identity/group:Group": GROUP,
+        "vault:identity/groupAlias:GroupAlias": GROUP_ALIAS,
         "vault:identity/oidc:Oidc": OIDC,
         "vault:identity/oidcKey:OidcKey": OIDC_KEY,
         "vault:identity/oidcRole:OidcRole": OIDC_ROLE,

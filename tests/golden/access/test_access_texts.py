@@ -43,15 +43,17 @@ PROPOSALS = {
     "new-column": ("tools/incidents.yaml", "[id, tenant, title,", "[id, tenant, reporter_email, title,"),
     "more-requesters": ("workflows/vendor-onboarding.yaml", "requesters: [", "requesters: [finance, "),
     "longer-sessions": ("workflows/ticket-drafting.yaml", "{ttl: 15m, max_ttl: 1h}", "{ttl: 30m, max_ttl: 4h}"),
-    "looser-approval": ("workflows/vendor-onboarding.yaml", "approvers: [", "approvers: [procurement, "),
+    "looser-approval": ("workflows/vendor-onboarding.yaml", "approvers: [", "approvers: [incident-commanders, "),
     "new-gated-action": (
-        "workflows/incident-summarization.yaml",
-        "    actions: [read]\n    scope: {tenant: emea}\n",
+        "workflows/ticket-drafting.yaml",
+        "    actions: [read, draft]\n    scope: {tenant: emea}\n",
         (
-            "    actions: [read, close]\n    scope: {tenant: emea}\n"
-            "approvals:\n  incidents.close: {approvers: [incident-commanders], required: 1, expires: 30m}\n"
+            "    actions: [read, draft]\n    scope: {tenant: emea}\n  vendors:\n    actions: [create]\n"
+            "    scope: {tenant: emea}\n"
+            "approvals:\n  vendors.create: {approvers: [vendor-approvers], required: 1, expires: 30m}\n"
         ),
     ),
+    "another-execution": ("tools/incidents.yaml", "changes: {status: resolved}", "changes: {status: mitigated}"),
     "new-tool": (
         "workflows/vendor-onboarding.yaml",
         "tools:\n",

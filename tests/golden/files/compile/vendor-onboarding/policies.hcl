@@ -16,9 +16,19 @@ path "auth/token/revoke-self" {
   capabilities = ["update"]
 }
 
+# draft high-impact actions, for people to approve
+path "narrowgate-drafts/data/vendor-onboarding/{{identity.entity.id}}/+" {
+  capabilities = ["create"]
+}
+
 # anchor them where they cannot be rewritten
 path "narrowgate-ledger/data/vendor-onboarding/{{identity.entity.id}}/+" {
   capabilities = ["create"]
+}
+
+# learn what came of them
+path "narrowgate-records/data/_answers/vendor-onboarding/{{identity.entity.id}}/+" {
+  capabilities = ["read"]
 }
 
 # sign checkpoints of the ledger

@@ -1,0 +1,126 @@
+"""The foundation's part of the gate: where drafts, cases and decisions stand, and who logs in to make and decide them.
+
+An administrator deploys it, so a deploy of workflows can change neither approvers nor executors. Groups are the
+identity provider's: Vault learns at each login who is in them, and nothing here writes a member.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_vault as vault
+
+from narrowgate_pulumi.ledger import make_signing_key
+from narrowgate_pulumi.logins import jwt_arguments
+from narrowgate_pulumi.mounts import connect_database
+from narrowgate_pulumi.texts import thaw
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from narrowgate.compile.documents import ApprovalsDocuments, AuthMount, FoundationDocuments, GateIdentity
+
+
+class GateFoundation:
+    """Makes the gate's stores, logins and mounts of gated credentials; its resources are children of `parent`."""
+
+    def __init__(
+        self, name: str, foundation: FoundationDocuments, documents: ApprovalsDocuments, parent: pulumi.Resource
+    ) -> None:
+        self._name = name
+        self._foundation = foundation
+        self._documents = documents
+        self._parent = parent
+
+    def build(
+        self, passwords: Mapping[str, pulumi.Input[str]], password_version: int, transit: pulumi.Resource
+    ) -> None:
+        """Build all parts; `transit` is the mount of signing keys."""
+        for path, description in self._documents.stores.items():
+            self._make_store(path, description)
+        approvers = self._open_mount(self._documents.approvers_mount, "People who approve gated actions")
+        executors = self._open_mount(self._documents.executors_mount, "Executors of gated actions")
+        for name, group in self._documents.groups.items():
+            self._name_group(name, group, approvers)
+        self._admit(self._documents.approver, approvers)
+        for executor in self._documents.executors:
+            self._admit(executor, executors)
+            if executor.ledger is not None:
+                make_signing_key(f"{self._name}-{executor.login.name}", executor.ledger, self._parent, transit)
+        self._make_database(passwords, password_version)
+        if self._documents.aws_mount is not None:
+            self._make_aws(self._documents.aws_mount)
+
+    def _opts(self, *after: pulumi.Resource) -> pulumi.ResourceOptions:
+        # Paths are known before deploy, so no edge tells what comes first.
+        return pulumi.ResourceOptions(parent=self._parent, depends_on=list(after))
+
+    def _make_store(self, path: str, description: str) -> None:
+        kind = path.rpartition("-")[2]
+        mount = vault.Mount(
+            f"{self._name}-{kind}",
+            path=path,
+            type="kv",
+            options={"version": "2"},
+            description=description,
+            opts=self._opts(),
+        )
+        # Creates of one entry that race each other could write twice without it.
+        vault.kv.SecretBackendV2(f"{self._name}-{kind}-settings", mount=path, cas_required=True, opts=self._opts(mount))
+
+    def _open_mount(self, mount: AuthMount, description: str) -> vault.jwt.AuthBackend:
+        return vault.jwt.AuthBackend(
+            f"{self._name}-{mount.path}-auth",
+            path=mount.path,
+            type=mount.type,
+            description=description,
+            **thaw(mount.config),
+            opts=self._opts(),
+        )
+
+    def _name_group(self, name: str, group: str, mount: vault.jwt.AuthBackend) -> None:
+        made = vault.identity.Group(f"{self._name}-{name}", name=name, type="external", opts=self._opts())
+        vault.identity.GroupAlias(
+            f"{self._name}-{name}-alias",
+            name=group,
+            mount_accessor=mount.accessor,
+            canonical_id=made.id,
+            opts=self._opts(),
+        )
+
+    def _admit(self, identity: GateIdentity, mount: vault.jwt.AuthBackend) -> None:
+        name = identity.login.name
+        policy = vault.Policy(
+            f"{self._name}-{name}-policy", name=identity.policy.name, policy=identity.policy.text, opts=self._opts()
+        )
+        vault.jwt.AuthBackendRole(
+            f"{self._name}-{name}-login",
+            backend=identity.login.mount,
+            role_name=name,
+            **jwt_arguments(name, identity.login.settings),
+            opts=self._opts(mount, policy),
+        )
+
+    def _make_database(self, passwords: Mapping[str, pulumi.Input[str]], password_version: int) -> None:
+        mount = vault.Mount(
+            f"{self._name}-database-gated",
+            path=self._documents.database_mount,
+            type="database",
+            description="Database logins of gated actions: each waits for an approval",
+            audit_non_hmac_response_keys=list(self._foundation.audit_response_keys.get("database", ())),
+            opts=self._opts(),
+        )
+        for connection in self._foundation.database_connections:
+            prefix = f"{self._name}-database-gated"
+            connect_database(prefix, connection, passwords, password_version, mount, self._parent)
+
+    def _make_aws(self, path: str) -> None:
+        vault.aws.SecretBackend(
+            f"{self._name}-aws-gated",
+            path=path,
+            description="AWS credentials of gated actions: each waits for an approval",
+            audit_non_hmac_response_keys=list(self._foundation.audit_response_keys.get("aws", ())),
+            **thaw(self._foundation.aws_config),
+            opts=self._opts(),
+        )

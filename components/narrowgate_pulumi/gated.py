@@ -1,0 +1,60 @@
+"""`GatedAction`: one gated action of one workflow, which an executor carries out after people have approved it.
+
+It deploys the documents of `narrowgate.compile` as they are: it must not decide who approves, nor what is allowed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+import pulumi
+import pulumi_vault as vault
+
+from narrowgate_pulumi.groups import assume_role, join_group
+from narrowgate_pulumi.texts import thaw
+
+if TYPE_CHECKING:
+    from narrowgate.compile.documents import GatedDocuments
+
+
+class GatedActionArgs(TypedDict):
+    """What `GatedAction` takes."""
+
+    documents: GatedDocuments
+    """The action's compiled documents."""
+
+
+class GatedAction(pulumi.ComponentResource):
+    """The credentials of a gated action, the control group before them, and the login of one request for them.
+
+    The login comes last and goes first: nobody can ask before the control group is in force. Outputs:
+    `credential_path`.
+    """
+
+    credential_path: pulumi.Output[str]
+
+    def __init__(self, name: str, args: GatedActionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("narrowgate:index:GatedAction", name, {}, opts)
+        documents = args["documents"]
+        made: list[pulumi.Resource] = []
+        if documents.aws is not None:
+            made.append(assume_role(name, documents.aws, self))
+        if documents.postgres is not None:
+            made.append(join_group(name, documents.postgres, self))
+        if documents.reader is not None:
+            made.append(join_group(f"{name}-reader", documents.reader, self))
+        policy = vault.Policy(
+            f"{name}-policy",
+            name=documents.policy.name,
+            policy=documents.policy.text,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=made),
+        )
+        vault.jwt.AuthBackendRole(
+            f"{name}-login",
+            backend=documents.login.mount,
+            role_name=documents.login.name,
+            **thaw(documents.login.settings),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+        self.credential_path = pulumi.Output.from_input(documents.credential_path)
+        self.register_outputs({"credential_path": documents.credential_path})
