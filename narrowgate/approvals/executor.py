@@ -89,6 +89,8 @@ class Executor:
         self.stopping = threading.Event()
         """Set it from anywhere: the request in hand is finished, and no other is begun."""
         self.read_token = source
+        self.announce: Callable[[Case], None] | None = None
+        """What is told of each new case."""
         self.vault = Vault(gate.address, namespace=gate.namespace, verify=verify)
         self.store = Store(gate, self.vault)
         self.ledger = open_ledger(ledger, gate.environment, tool)
@@ -262,6 +264,8 @@ class Executor:
             return
         self._publish(data)
         logger.info("case.made", request=case.request, action=case.name, digest=case.digest)
+        if self.announce is not None:
+            self.announce(case)
 
     def _publish(self, held: Any) -> None:  # noqa: ANN401 - a held entry's data
         case = parse_case(str(held["case"]), str(held["digest"]))

@@ -21,9 +21,9 @@ def _group() -> None:
 
 @app.command(
     epilog="Examples:\n\nnarrowgate executor run --tool vendors --token-file /run/secrets/executor.jwt\n\n"
-    "narrowgate executor run --tool vendors --every 10"
+    "narrowgate executor run --tool vendors --notify-file /run/secrets/apprise --page https://approvals.example.com"
 )
-def run(
+def run(  # noqa: PLR0913 - options
     tool: Annotated[str, typer.Option("--tool", "-t", help="The tool whose gated actions it carries out.")],
     token_file: Annotated[
         Path,
@@ -37,6 +37,14 @@ def run(
     ],
     every: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")] = SECONDS,
     gate: inputs.GateOption = None,
+    *,
+    notify_file: Annotated[
+        Path | None,
+        typer.Option("--notify-file", help="A file of apprise addresses, one a line, to tell of new cases."),
+    ] = None,
+    page: Annotated[
+        str | None, typer.Option("--page", help="The approvers' page, for the link in a message: https://host.")
+    ] = None,
 ) -> None:
     """Make cases of drafts and carry out approved ones, until SIGTERM or Ctrl-C; then finish what is in hand.
 
@@ -44,6 +52,7 @@ def run(
     for one tool. It logs to standard error, one JSON object a line, and no inputs or credentials.
     """
     from narrowgate.approvals.executor import Executor
+    from narrowgate.approvals.notifications import read_notifier
     from narrowgate.approvals.service import log_as_json, serve, stopped_by_signals
     from narrowgate.runtime.vault import ca_file
 
@@ -52,5 +61,12 @@ def run(
     log_as_json()
     with ca_file(known.ca_pem) as verify:
         executor = Executor(known, tool, lambda: inputs.read_token(token_file), verify=verify)
-        with stopped_by_signals(executor.stopping):
-            serve(executor, every=every)
+        notifier = None if notify_file is None else read_notifier(notify_file, page)
+        if notifier is not None:
+            executor.announce = notifier.announce
+        try:
+            with stopped_by_signals(executor.stopping):
+                serve(executor, every=every)
+        finally:
+            if notifier is not None:
+                notifier.close()

@@ -70,9 +70,9 @@ class Service:
 
 
 @contextlib.contextmanager
-def serving(bench: GateBench, folder: Path, count: int = 1) -> Iterator[list[Service]]:
+def serving(bench: GateBench, folder: Path, count: int = 1, *options: str) -> Iterator[list[Service]]:
     env = executor_environment(bench, folder)
-    command = [*COMMAND, "executor", "run", "--tool", "vendors", "--every", "0.2"]
+    command = [*COMMAND, "executor", "run", "--tool", "vendors", "--every", "0.2", *options]
     services = [Service(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)) for _ in range(count)]
     try:
         yield services

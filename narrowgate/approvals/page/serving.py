@@ -40,9 +40,12 @@ def serve_page(  # noqa: PLR0913 - a server has this many sides
     key: Path | None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; then every session's Vault token is revoked."""
-    import uvicorn
+    try:
+        import uvicorn
 
-    from narrowgate.approvals.page.app import Page
+        from narrowgate.approvals.page.app import Page
+    except ImportError as error:
+        raise SettingsError(f"{error.name} is not installed.", hint="Install narrowgate[approvals].") from None
 
     with ca_file(gate.ca_pem) as verify:
         uvicorn.run(
