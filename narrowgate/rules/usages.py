@@ -37,6 +37,7 @@ _IN_ROLE = re.compile(
     re.IGNORECASE,
 )
 _IDENTIFIER = re.compile(r'"((?:[^"]|"")+)"|([a-z_][\w$]*)', re.IGNORECASE)
+_WILDCARD = re.compile(r"[+*]")
 _GRANT_ON = re.compile(r"\bGRANT\b[^;]*?\bON\b", re.IGNORECASE)
 
 
@@ -72,6 +73,11 @@ def pattern_covers(pattern: str, path: str) -> bool:
             return False
         have = have[: len(want)]
     return len(want) == len(have) and all(w in ("+", h) for w, h in zip(want, have, strict=True))
+
+
+def literal_start(pattern: str) -> str:
+    """Return the part of a pattern before its first wildcard, with which all that it covers begins."""
+    return _WILDCARD.split(pattern, maxsplit=1)[0]
 
 
 def database_roles(statements: str) -> tuple[str, ...]:

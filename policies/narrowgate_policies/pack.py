@@ -27,7 +27,7 @@ from narrowgate.rules import RULES, Finding, RunningJudgement, Settings, judge
 from narrowgate_policies.configuration import read_settings
 from narrowgate_policies.properties import holds_unknown, plain
 from narrowgate_policies.resource import Resource
-from narrowgate_policies.translate import called, facts_of
+from narrowgate_policies.translate import READERS, called, facts_of
 from narrowgate_policies.wording import violation_text
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ class Bench:
 
     def hear(self, args: ResourceValidationArgs) -> None:
         """Judge one resource; what is wrong waits for the policies of the rules (`collect`)."""
+        if args.resource_type not in READERS:
+            self._call.waiting = {}
+            return
         inputs = plain(args.props)
         resource = Resource(type=args.resource_type, urn=args.urn, properties=inputs, later=pulumi.runtime.is_dry_run())
         with self._lock:
@@ -79,17 +82,27 @@ class Bench:
     def hear_stack(self, args: StackValidationArgs) -> list[Finding]:
         """Judge all resources together and return what was not said before."""
         facts = []
-        by_urn = {each.urn: (each.resource_type, plain(each.props)) for each in args.resources}
+        by_urn = {each.urn: each for each in args.resources}
+        unpacked: dict[str, dict[str, Any]] = {}
+
+        def unpack(urn: str) -> dict[str, Any]:
+            if urn not in unpacked:
+                unpacked[urn] = plain(by_urn[urn].props)
+            return unpacked[urn]
+
         for each in args.resources:
-            depends = {name: [found.urn for found in on] for name, on in each.property_dependencies.items()}
+            if each.resource_type not in READERS:
+                continue
 
-            def resolve(name: str, depends: Mapping[str, list[str]] = depends) -> tuple[str, ...]:
-                targets = [(urn, *by_urn[urn]) for urn in depends.get(name, ()) if urn in by_urn]
-                return tuple(called(kind, urn, properties, name) for urn, kind, properties in targets)
+            def resolve(name: str, depends: Mapping[str, Any] = each.property_dependencies) -> tuple[str, ...]:
+                targets = [found.urn for found in depends.get(name, ()) if found.urn in by_urn]
+                return tuple(called(by_urn[urn].resource_type, urn, unpack(urn), name) for urn in targets)
 
-            kind, outputs = by_urn[each.urn]
+            outputs = unpack(each.urn)
             properties = self._as_given(each.urn, outputs)
-            resource = Resource(type=kind, urn=each.urn, properties=properties, resolve=resolve, outputs=outputs)
+            resource = Resource(
+                type=each.resource_type, urn=each.urn, properties=properties, resolve=resolve, outputs=outputs
+            )
             facts += facts_of(resource)
         with self._lock:
             found = judge(facts, self._read_settings())

@@ -54,10 +54,18 @@ class Run:
 class Bench:
     """One project folder, home and backend for many runs; each run has a stack of its own."""
 
-    def __init__(
-        self, folder: Path, engine: Path, engine_version: str, *, pack: Path | None = None, stacks: Path = STACKS
+    def __init__(  # noqa: PLR0913 - what a test chooses, by name
+        self,
+        folder: Path,
+        engine: Path,
+        engine_version: str,
+        *,
+        pack: Path | None = None,
+        stacks: Path = STACKS,
+        seconds: float = 180,
     ) -> None:
         self._folder = folder
+        self._seconds = seconds
         self._pack = pack or write_pack(folder / "policies", stacks)
         self._engine = engine
         self.engine = (engine, engine_version)
@@ -123,7 +131,7 @@ class Bench:
             env={**_environment_without_pulumi(), **self._environment},
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=self._seconds,
             check=False,
         )
 
