@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from narrowgate.access.render import Format
+from narrowgate.cli import _access_audit as audit
 
 if TYPE_CHECKING:
     from narrowgate.access.diff import PlanComparison
@@ -262,3 +263,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 - each is an option of its own
     text, allowed = evaluate_files(asked, policy, boundary or [], output)
     typer.echo(text, nl=False)
     raise typer.Exit(0 if allowed else NOT_ALLOWED)
+
+
+app.command(
+    "review",
+    epilog=_epilog(
+        "narrowgate access review --env dev",
+        "narrowgate access review -e prod -l ledgers/ --cloudtrail trail/ --format csv > review.csv",
+    ),
+)(audit.review)

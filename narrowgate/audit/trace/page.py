@@ -1,30 +1,18 @@
 """A trace as one HTML page that needs nothing else: a picture (inline SVG), the time line, findings.
 
-Everything that is not of this file is escaped: agents, callers and users choose names and inputs. The page allows
-itself no script and loads nothing (Content-Security-Policy); its one style sheet is allowed by its hash.
+Everything that is not of this file is escaped: agents, callers and users choose names and inputs.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from html import escape
 from typing import TYPE_CHECKING, Final
 
-from narrowgate.audit.trace.render import list_steps, plain, say_call, say_credential, say_who
+from narrowgate.audit.pages import escape_text, frame_page
+from narrowgate.audit.trace.render import list_steps, say_call, say_credential, say_who
 
 if TYPE_CHECKING:
     from narrowgate.audit.trace.chain import Credential, Trace
 
-STYLE: Final = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#1b1f24;background:#fff}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}code,td,li{overflow-wrap:anywhere}
-.finding{border-left:4px solid #b3261e;padding:.3rem .8rem;margin:.4rem 0;background:#fdecea}
-.note{border-left:4px solid #8a6d00;padding:.3rem .8rem;margin:.4rem 0;background:#fff8e1}
-ol,ul{padding-left:1.4rem}svg{max-width:100%;height:auto}svg text{font:13px system-ui,sans-serif;fill:#1b1f24}
-"""
-HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-POLICY: Final = f"default-src 'none'; style-src 'sha256-{HASH}'; base-uri 'none'; form-action 'none'"
 ROWS: Final = 60
 ROW, WIDTH, BOX = 34, 230, 26
 COLUMNS: Final = ("who asked", "agent and login", "credential", "calls", "witnesses")
@@ -36,23 +24,15 @@ def render_page(trace: Trace) -> str:
     asked = trace.question
     names = (("", asked.id), ("workflow ", asked.workflow), ("user ", asked.user), ("since ", asked.since))
     title = "Trace of " + ", ".join(f"{kind}{value}" for kind, value in names if value)
-    parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">',
-        '<meta name="viewport" content="width=device-width,initial-scale=1">',
-        f"<title>{_text(title)}</title><style>{STYLE}</style></head><body>",
-        f"<h1>{_text(title)}</h1>",
-        f"<p>{_count(trace)}</p>",
-    ]
+    parts = [f"<p>{_count(trace)}</p>"]
     parts += [
-        f'<p class="finding">{_text(f.time[:19])} {_text(f.what)} <code>{_text(f.code)}</code> '
-        f"<code>{_text(f.place)}</code></p>"
+        f'<p class="finding">{escape_text(f.time[:19])} {escape_text(f.what)} <code>{escape_text(f.code)}</code> '
+        f"<code>{escape_text(f.place)}</code></p>"
         for f in trace.findings
     ]
-    parts += [f'<p class="note">{_text(note)}</p>' for note in trace.notes]
+    parts += [f'<p class="note">{escape_text(note)}</p>' for note in trace.notes]
     parts += ["<h2>Picture</h2>", _draw(trace), "<h2>Time line</h2>", *_list_sessions(trace), *_list_proposals(trace)]
-    return "\n".join([*parts, "</body></html>", ""])
+    return frame_page(title, parts)
 
 
 def _count(trace: Trace) -> str:
@@ -66,32 +46,28 @@ def _count(trace: Trace) -> str:
     return ", ".join(f"{len(items)} {name}" for name, items in counts)
 
 
-def _text(text: str) -> str:
-    return escape(plain(text), quote=True)
-
-
 def _list_sessions(trace: Trace) -> list[str]:
     parts: list[str] = []
     for session in trace.sessions:
-        parts += [f"<h3>{_text(say_who(session))}</h3>", "<ul>"]
+        parts += [f"<h3>{escape_text(say_who(session))}</h3>", "<ul>"]
         for credential in session.credentials:
             parts += _list_credential(credential)
-        parts += [f"<li>{_text(say_call(call))}</li>" for call in session.calls]
+        parts += [f"<li>{escape_text(say_call(call))}</li>" for call in session.calls]
         parts.append("</ul>")
     return parts
 
 
 def _list_credential(credential: Credential) -> list[str]:
-    calls = [f"<li>{_text(say_call(call))}</li>" for call in credential.calls]
+    calls = [f"<li>{escape_text(say_call(call))}</li>" for call in credential.calls]
     inner = ["<ol>", *calls, "</ol>"] if calls else []
-    return [f"<li>{_text(credential.issued[:19])} {_text(say_credential(credential))}", *inner, "</li>"]
+    return [f"<li>{escape_text(credential.issued[:19])} {escape_text(say_credential(credential))}", *inner, "</li>"]
 
 
 def _list_proposals(trace: Trace) -> list[str]:
     parts: list[str] = []
     for proposal in trace.proposals:
-        parts += [f"<h3>Proposal {_text(proposal.case)}</h3>", "<ol>"]
-        parts += [f"<li>{_text(time[:19])} {_text(words)}</li>" for time, words in list_steps(proposal)]
+        parts += [f"<h3>Proposal {escape_text(proposal.case)}</h3>", "<ol>"]
+        parts += [f"<li>{escape_text(time[:19])} {escape_text(words)}</li>" for time, words in list_steps(proposal)]
         parts.append("</ol>")
         for credential in proposal.credentials:
             parts += ["<ul>", *_list_credential(credential), "</ul>"]
@@ -157,5 +133,5 @@ def _draw_row(cells: tuple[str, ...], before: tuple[str, ...], top: int, *, wron
             f'<rect x="{x}" y="{top}" width="{WIDTH - 14}" height="{BOX}" rx="5" fill="#f5f7ff" stroke="{color}"/>'
         )
         shown = text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
-        parts.append(f'<text x="{x + 7}" y="{top + 18}">{_text(shown)}<title>{_text(text)}</title></text>')
+        parts.append(f'<text x="{x + 7}" y="{top + 18}">{escape_text(shown)}<title>{escape_text(text)}</title></text>')
     return parts

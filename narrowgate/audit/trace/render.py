@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from narrowgate.audit.pages import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,11 +29,6 @@ def render_text(trace: Trace) -> str:
     lines += [f"FINDING {f.time[:19]} {f.what} [{f.code}] ({f.place})" for f in trace.findings]
     lines.append(f"{len(trace.findings)} findings in {trace.events} records")
     return "".join(f"{plain(line)}\n" for line in lines)
-
-
-def plain(text: str) -> str:
-    """Return `text` with every character that is not printable replaced."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def say_who(session: Session) -> str:

@@ -181,7 +181,7 @@ class _Search:
     def _tell(self, source: Source, path: Path, count: int, first: bytes, last: bytes) -> None:
         """Note how much a source holds and which time it covers."""
         self._found.files.setdefault(source, {})[str(path)] = count
-        times = [time for line in (first, last) if line and (time := _read_time(line))]
+        times = [time for line in (first, last) if line and (time := read_time(line))]
         if times:
             low, high = self._found.periods.get(source, (times[0], times[0]))
             self._found.periods[source] = (min(low, *times), max(high, *times))
@@ -225,7 +225,8 @@ def _names(event: Event) -> set[str]:
     return names - {""}
 
 
-def _read_time(line: bytes) -> str:
+def read_time(line: bytes) -> str:
+    """Return the time that a record's line tells, without parsing it; an empty text for none."""
     for name in (b'"time":"', b'"eventTime":"'):
         start = line.find(name)
         if start >= 0:
