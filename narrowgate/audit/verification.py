@@ -37,15 +37,22 @@ def verify_path(path: Path, *, anchors: Path | None = None, chain_only: bool = F
     vouchers = None if chain_only else _gather(path, anchors)
     with contextlib.ExitStack() as stack:
         try:
-            files = [(str(part), stack.enter_context(part.open("rb"))) for part in list_parts(path)]
-            if vouchers is None:
-                return verify_parts(files, str(path))
+            parts = list_parts(path)
+            newest_is_gone = len(parts) > 1 and not path.exists()
+            files = [
+                (str(part), stack.enter_context(part.open("rb"))) for part in parts[: -1 if newest_is_gone else None]
+            ]
             verdict = verify_parts(
-                files, str(path.resolve()), anchors=vouchers.anchors, check_signature=vouchers.public_keys
+                files,
+                str(path.resolve()),
+                anchors=None if vouchers is None else vouchers.anchors,
+                check_signature=None if vouchers is None else vouchers.public_keys,
             )
         except OSError as error:
             raise LedgerUnreadableError(f"The ledger {path} cannot be read: {error.strerror}.") from None
-    for problem in vouchers.problems:
+    if newest_is_gone:
+        verdict.report("file-missing", 0, "its newest file is gone, and sealed ones stand beside it")
+    for problem in () if vouchers is None else vouchers.problems:
         verdict.report("anchor-harmed", 0, problem)
     return verdict
 
@@ -59,16 +66,17 @@ def _gather(path: Path, anchors: Path | None) -> Vouchers:
 
 
 def _read_id(path: Path) -> str | None:
-    """Return the ledger's id as its first record tells it, or None: then all anchors are wanted."""
+    """Return the ledger's id as the first record of any of its files tells it, or None: then all anchors are wanted.
+
+    Raises LedgerUnreadableError where there is no file of it.
+    """
+    there = [part for part in list_parts(path) if part.is_file()]
+    if not there:
+        raise LedgerUnreadableError(f"There is no ledger {path}.")
     try:
-        return str(next(read_records([path]))["details"]["ledger"])  # every file of a ledger begins so
-    except LedgerUnreadableError as error:
-        if not path.is_file():
-            raise
-        del error
+        return str(next(read_records(there[-1:]))["details"]["ledger"])
     except (LedgerError, StopIteration, KeyError, TypeError):
-        pass
-    return None
+        return None
 
 
 def compare_shipped(path: Path, target: Target, verdict: Verdict) -> int:

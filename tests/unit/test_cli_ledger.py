@@ -182,6 +182,17 @@ def test_what_somebody_changed_is_told_by_place_and_exit_code(vouched: tuple[Pat
     assert "tail-cut" in {problem["code"] for problem in json.loads(done.stdout)["problems"]}
 
 
+def test_a_newest_file_that_is_gone_is_tampering(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path, Origin("dev", "triage", "alice"), max_bytes=500) as ledger:
+        for _ in range(5):
+            ledger.record(Entry(kind="note"))
+    path.unlink()
+    done = run("verify", str(path), "--chain-only")
+    assert done.returncode == 1
+    assert "[file-missing]" in done.stdout
+
+
 def test_what_cannot_be_read_or_asked_is_no_verdict(vouched: tuple[Path, Path], tmp_path: Path) -> None:
     path, anchors = vouched
     anchors.write_text(anchors.read_text() + "{}\n")

@@ -207,6 +207,8 @@ class _Reading:
         """Count what was read, and report records whose removal nobody told."""
         verdict = self.verdict
         verdict.records = self.position - verdict.first + 1 if self.position else 0
+        if not verdict.files:
+            verdict.report("file-empty", 0, "there is no file")
         if verdict.first > 1 and self.pruned < verdict.first - 1:
             what = f"records {self.pruned + 1} to {verdict.first - 1} are missing, and no record tells that they may be"
             verdict.report("part-missing", 0, what)
