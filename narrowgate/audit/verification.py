@@ -6,12 +6,11 @@ held against it, too.
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from narrowgate.audit.ledger.errors import LedgerError
 from narrowgate.audit.ledger.places import list_parts
-from narrowgate.audit.ledger.reading import LedgerUnreadableError, read_records
+from narrowgate.audit.ledger.reading import LedgerUnreadableError, open_parts, read_records
 from narrowgate.audit.ledger.verify import Verdict, verify_parts
 from narrowgate.audit.shipping.batches import read_lines
 from narrowgate.audit.shipping.errors import ShippedDiffersError
@@ -35,21 +34,19 @@ def verify_path(path: Path, *, anchors: Path | None = None, chain_only: bool = F
 
     """
     vouchers = None if chain_only else _gather(path, anchors)
-    with contextlib.ExitStack() as stack:
+    with open_parts(path) as files:
+        if not files:
+            raise LedgerUnreadableError(f"There is no ledger {path}.")
         try:
-            parts = list_parts(path)
-            newest_is_gone = len(parts) > 1 and not path.exists()
-            files = [
-                (str(part), stack.enter_context(part.open("rb"))) for part in parts[: -1 if newest_is_gone else None]
-            ]
             verdict = verify_parts(
-                files,
+                ((str(part), file) for part, file in files),
                 str(path.resolve()),
                 anchors=None if vouchers is None else vouchers.anchors,
                 check_signature=None if vouchers is None else vouchers.public_keys,
             )
         except OSError as error:
             raise LedgerUnreadableError(f"The ledger {path} cannot be read: {error.strerror}.") from None
+        newest_is_gone = files[-1][0] != path
     if newest_is_gone:
         verdict.report("file-missing", 0, "its newest file is gone, and sealed ones stand beside it")
     for problem in () if vouchers is None else vouchers.problems:
@@ -74,7 +71,7 @@ def _read_id(path: Path) -> str | None:
     if not there:
         raise LedgerUnreadableError(f"There is no ledger {path}.")
     try:
-        return str(next(read_records(there[-1:]))["details"]["ledger"])
+        return str(next(read_records(there[-1]))["details"]["ledger"])
     except (LedgerError, StopIteration, KeyError, TypeError):
         return None
 

@@ -109,7 +109,7 @@ def prune(
 def _read_origin(ledger: Path) -> tuple[str, str]:
     from narrowgate.audit.ledger.reading import read_records
 
-    first = next(iter(read_records([ledger])), {})
+    first = next(iter(read_records(ledger)), {})
     return str(first.get("environment", "")), str(first.get("workflow", ""))
 
 

@@ -246,12 +246,11 @@ def show(  # noqa: PLR0913, PLR0917 - each is a filter of its own
     """Show records, one a line; `--format json` prints them as they were written. It does not verify them."""
     import datetime as dt
 
-    from narrowgate.audit.ledger.places import list_parts
-    from narrowgate.audit.ledger.reading import RecordFilter, choose_records, parse_since, read_records
+    from narrowgate.audit.ledger.reading import RecordFilter, choose_records, parse_since, read_ledger
 
     moment = None if since is None else parse_since(since, dt.datetime.now(dt.UTC))
     wanted = RecordFilter(frozenset(kind or ()), workflow, user, tool, moment)
-    for record in choose_records(read_records(list_parts(ledger)), wanted, last):
+    for record in choose_records(read_ledger(ledger), wanted, last):
         typer.echo(json.dumps(record, ensure_ascii=False) if output is LedgerFormat.JSON else _say(record))
 
 

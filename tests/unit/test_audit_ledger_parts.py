@@ -15,8 +15,9 @@ from ledger_witness import LocalWitness
 
 from narrowgate.audit.ledger import Entry, Ledger, LedgerReplacedError, LedgerUnwritableError, Origin
 from narrowgate.audit.ledger.places import list_parts
-from narrowgate.audit.ledger.reading import read_records
+from narrowgate.audit.ledger.reading import open_parts, read_ledger
 from narrowgate.audit.ledger.verify import Verdict, verify_parts
+from narrowgate.audit.shipping.batches import read_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,7 @@ def verify(path: Path, witness: LocalWitness | None = None) -> Verdict:
 
 
 def numbers(path: Path) -> list[int]:
-    return [record["inputs"]["number"] for record in read_records(list_parts(path)) if record["kind"] == "call"]
+    return [record["inputs"]["number"] for record in read_ledger(path) if record["kind"] == "call"]
 
 
 def codes(verdict: Verdict) -> set[str]:
@@ -99,7 +100,7 @@ def test_several_processes_follow_each_other_from_file_to_file(tmp_path: Path) -
     users = ("alice", "vera", "sam")
     writers = [start_writer(path, user, 200) for user in users]
     assert [writer.communicate()[0].count("\n") for writer in writers] == [200] * 3
-    calls = [record for record in read_records(list_parts(path)) if record["kind"] == "call"]
+    calls = [record for record in read_ledger(path) if record["kind"] == "call"]
     for user in users:
         assert [c["inputs"]["number"] for c in calls if c["user"] == user] == list(range(200))
     verdict = verify(path)
@@ -167,7 +168,7 @@ def test_a_full_disk_while_sealing_accepts_nothing_and_goes_on_later(
     assert 0 < accepted < 10
     ledger.record(call(99))
     ledger.close()
-    records = list(read_records(list_parts(path)))
+    records = list(read_ledger(path))
     assert numbers(path) == [*range(accepted), 99]
     assert sum(r["details"]["records"] for r in records if r["kind"] == "lost") == 10 - accepted
     assert verify(path).problems == []
@@ -226,3 +227,18 @@ def test_files_are_removed_by_retention_only_and_a_record_tells_it(tmp_path: Pat
     list_parts(path)[0].unlink()  # one more than the record tells
     assert "part-missing" in codes(verify(path, witness))
     assert path.exists()
+
+
+def test_what_is_written_on_while_it_is_read_is_whole_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    write(path, 30)
+    with open_parts(path) as files:
+        write(path, 60)  # several are sealed meanwhile
+        assert verify_parts([(part.name, file) for part, file in files], str(path)).problems == []
+    with start_writer(path, "alice", 1_000_000) as writer:
+        for _ in range(30):
+            last = 0
+            for line in read_lines(path):  # it raises where one does not follow the other
+                last = line.seq
+            assert last > 100
+        writer.kill()

@@ -5,10 +5,12 @@ This module must not write anything.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import os
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from narrowgate.audit.ledger.errors import LedgerError, RecordError
 from narrowgate.audit.ledger.places import list_parts
@@ -49,22 +51,63 @@ class RecordFilter:
         return self.since is None or str(record.get("time", "")) >= format_time(self.since)
 
 
-def read_records(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    """Yield every record of a ledger's files, in their order; a cut last line is left out.
+@contextlib.contextmanager
+def open_parts(path: Path) -> Iterator[list[tuple[Path, BinaryIO]]]:
+    """Give the files of the ledger at `path`, open, in their order, as they stood at one moment.
+
+    While they are read the newest may be sealed and followed: what is given then ends where it ended. Without a newest
+    file only the sealed ones are given, perhaps none.
 
     Raises:
-        LedgerUnreadableError: a file cannot be read, or a line is no record.
+        LedgerUnreadableError: a file cannot be opened.
 
     """
-    for path in paths:
+    with contextlib.ExitStack() as stack:
         try:
-            with path.open("rb") as file:
-                for number, line in enumerate(iter(lambda f=file: f.readline(LINE_LIMIT), b""), start=1):  # type: ignore[misc]
-                    if not line.endswith(b"\n"):
-                        return
-                    yield _parse(line, path, number)
+            newest = stack.enter_context(path.open("rb")) if path.exists() else None
+            given = None if newest is None else os.fstat(newest.fileno())
+            files: list[tuple[Path, BinaryIO]] = []
+            for part in list_parts(path)[:-1]:
+                file = stack.enter_context(part.open("rb"))
+                if given is not None and os.path.samestat(os.fstat(file.fileno()), given):
+                    break  # it was sealed in this moment: it is the newest that is open already
+                files.append((part, file))
         except OSError as error:
             raise LedgerUnreadableError(f"The ledger {path} cannot be read: {error.strerror}.") from None
+        yield files if newest is None else [*files, (path, newest)]
+
+
+def read_ledger(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield every record of the ledger at `path`, as it stands now; a cut last line is left out.
+
+    Raises:
+        LedgerUnreadableError: there is none, a file cannot be read, or a line is no record.
+
+    """
+    with open_parts(path) as files:
+        if not files:
+            raise LedgerUnreadableError(f"There is no ledger {path}.")
+        for part, file in files:
+            yield from _read_file(part, file)
+
+
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield every record of one of a ledger's files; as in `read_ledger` otherwise."""
+    try:
+        with path.open("rb") as file:
+            yield from _read_file(path, file)
+    except OSError as error:
+        raise LedgerUnreadableError(f"The ledger {path} cannot be read: {error.strerror}.") from None
+
+
+def _read_file(path: Path, file: BinaryIO) -> Iterator[dict[str, Any]]:
+    try:
+        for number, line in enumerate(iter(lambda: file.readline(LINE_LIMIT), b""), start=1):
+            if not line.endswith(b"\n"):
+                return
+            yield _parse(line, path, number)
+    except OSError as error:
+        raise LedgerUnreadableError(f"The ledger {path} cannot be read: {error.strerror}.") from None
 
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
@@ -108,7 +151,7 @@ def choose_old_parts(path: Path, before: str, through: int | None) -> tuple[list
     last = 0
     for part in list_parts(path)[:-1]:
         end: dict[str, Any] = {}
-        for end in read_records([part]):  # noqa: B007 - the last one is wanted
+        for end in read_records(part):  # noqa: B007 - the last one is wanted
             pass
         seq = int(end.get("seq") or 0)
         if end.get("kind") != "sealed" or str(end["time"]) >= before or (through is not None and seq > through):

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from narrowgate.audit.ledger.places import list_parts
-from narrowgate.audit.ledger.reading import LINE_LIMIT, LedgerUnreadableError
+from narrowgate.audit.ledger.reading import LINE_LIMIT, LedgerUnreadableError, open_parts
 from narrowgate.audit.ledger.records import FIRST_PREV, hash_line
 from narrowgate.audit.shipping.errors import ShippedDiffersError
 
@@ -57,18 +56,22 @@ def read_lines(path: Path, *, after: int = 0) -> Iterator[Line]:
 
     """
     before: Line | None = None
-    for part in _skip(list_parts(path), after):
-        try:
-            with part.open("rb") as file:
-                while (raw := file.readline(LINE_LIMIT)).endswith(b"\n"):
-                    line = parse_start(raw, part)
-                    if before is not None and (line.seq, line.prev) != (before.seq + 1, before.head):
-                        raise ShippedDiffersError(f"{part}: record {line.seq} does not follow the one before it.")
-                    before = line
-                    if line.seq >= after:
-                        yield line
-        except OSError as error:
-            raise LedgerUnreadableError(f"The ledger {part} cannot be read: {error.strerror}.") from None
+    with open_parts(path) as files:
+        for part, file in _skip(files, after):
+            while (raw := _read_line(file, part)).endswith(b"\n"):
+                line = parse_start(raw, part)
+                if before is not None and (line.seq, line.prev) != (before.seq + 1, before.head):
+                    raise ShippedDiffersError(f"{part}: record {line.seq} does not follow the one before it.")
+                before = line
+                if line.seq >= after:
+                    yield line
+
+
+def _read_line(file: BinaryIO, part: Path) -> bytes:
+    try:
+        return file.readline(LINE_LIMIT)
+    except OSError as error:
+        raise LedgerUnreadableError(f"The ledger {part} cannot be read: {error.strerror}.") from None
 
 
 def parse_start(raw: bytes, where: object) -> Line:
@@ -79,18 +82,15 @@ def parse_start(raw: bytes, where: object) -> Line:
     return Line(int(match[1]), match[2].decode(), raw)
 
 
-def _skip(parts: list[Path], after: int) -> list[Path]:
-    """Return the parts from the one on that holds record `after`."""
+def _skip(files: list[tuple[Path, BinaryIO]], after: int) -> list[tuple[Path, BinaryIO]]:
+    """Return the files from the one on that holds record `after`."""
     first = 0
-    for number, part in enumerate(parts):
-        try:
-            with part.open("rb") as file:
-                match = START.match(file.readline(LINE_LIMIT))
-        except OSError:
-            continue  # reading it will say so
+    for number, (part, file) in enumerate(files):
+        match = START.match(_read_line(file, part))
+        file.seek(0)
         if match is not None and int(match[1]) <= after:
             first = number
-    return parts[first:]
+    return files[first:]
 
 
 def cut_batches(lines: Iterator[Line], *, max_bytes: int, max_lines: int, overhead: int = 0) -> Iterator[Batch]:

@@ -82,7 +82,7 @@ def _resume(lines: Iterator[Line], done: Shipped, path: Path) -> Iterator[Line]:
 
 
 def _read_opening(path: Path) -> tuple[str, str]:
-    for record in read_records([path]):
+    for record in read_records(path):
         try:
             return str(record["details"]["ledger"]), str(record.get("workflow", ""))
         except (KeyError, TypeError):
