@@ -31,7 +31,10 @@ FORBIDDEN = {
     | CLIENTS
     | OUTSIDE
     | {"cryptography", "pydantic", "ruamel", "structlog", "typer"},
-    "narrowgate.runtime": DEPLOY | OUTSIDE | {"narrowgate.compile", "narrowgate.declarations", "narrowgate.rules"},
+    "narrowgate.runtime": DEPLOY
+    | OUTSIDE
+    | {"narrowgate.compile", "narrowgate.declarations", "narrowgate.rules", "narrowgate.testing", "pytest"},
+    "narrowgate.testing": DEPLOY | OUTSIDE,
     "narrowgate.approvals": DEPLOY | OUTSIDE | {"narrowgate.compile", "narrowgate.declarations", "narrowgate.rules"},
     "narrowgate.cli": DEPLOY | OUTSIDE,
     "narrowgate_policies": OUTSIDE | {"narrowgate_pulumi"},
@@ -141,6 +144,7 @@ CHOSEN = {
     "pulumi_policy",
     "pulumi_vault",
     "pydantic",
+    "pytest",
     "referencing",
     "requests",
     "rich",
