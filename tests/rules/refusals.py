@@ -71,5 +71,11 @@ REFUSED = {
         "the lock has no credentials at narrowgate-database/creds/summaries.payroll",
     ),
     "lock_other_table": ("access-within-lock", "demo-group", "SELECT on public.salaries"),
+    "trail_in_one_region": ("trail-all-regions", "demo-trail", "logs one region only"),
     "unknown_policy_document": ("document-known", "demo-document", "is not known"),
+}
+
+# What is missing is known only when the whole stack is, so the pack alone refuses these.
+REFUSED_AS_A_WHOLE = {
+    "foundation_without_a_trail": ("trail-required", "demo-foundation", "this foundation has no audit trail"),
 }

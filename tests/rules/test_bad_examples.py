@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from engine_runs import PROGRAMS, ROOT, STACKS, Bench, write_pack
-from refusals import REFUSED
+from refusals import REFUSED, REFUSED_AS_A_WHOLE
 from vault_without_records import bind_own_stacks
 
 from rehearsal.engine import ensure_engine
@@ -32,7 +32,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 def test_every_program_is_tested() -> None:
     programs = {path.parent.name for path in PROGRAMS.glob("*/__main__.py")}
-    assert programs == REFUSED.keys() | {"compliant"}
+    assert programs == REFUSED.keys() | REFUSED_AS_A_WHOLE.keys() | {"compliant"}
 
 
 def test_compliant_programs_pass(bench: Bench) -> None:
@@ -54,9 +54,9 @@ def test_our_own_stacks_pass(own: Bench, tmp_path: Path, monkeypatch: pytest.Mon
     assert "narrowgate@v" in run.output
 
 
-@pytest.mark.parametrize("program", REFUSED)
+@pytest.mark.parametrize("program", [*REFUSED, *REFUSED_AS_A_WHOLE])
 def test_preview_refuses(bench: Bench, program: str) -> None:
-    rule, resource, reason = REFUSED[program]
+    rule, resource, reason = {**REFUSED, **REFUSED_AS_A_WHOLE}[program]
     run = bench.run(program)
     assert run.status != 0, run.output
     assert rule in run.output
