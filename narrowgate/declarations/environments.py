@@ -224,9 +224,7 @@ def _check_trail(declaration: EnvironmentDeclaration) -> Iterator[Problem]:
         elif trail.organization_trail_arn is None and value is None:
             hint = "give it, or the `organization_trail_arn` of a trail that logs this account"
             yield Problem(("trail",), "missing-key", f"the key `{name}` is missing", hint)
-    if trail.bucket is not None and trail.bucket == trail.access_log_bucket:
-        message = "a bucket's access log in the bucket itself would log itself without end"
-        yield Problem(("trail", "access_log_bucket"), "bad-value", message, "give another bucket")
+    yield from _check_trail_buckets(trail, declaration)
     if trail.retention_days not in RETENTION_DAYS:
         hint = f"one of {', '.join(map(str, RETENTION_DAYS))}"
         yield Problem(("trail", "retention_days"), "bad-value", "CloudWatch Logs knows no such retention", hint)
@@ -235,6 +233,16 @@ def _check_trail(declaration: EnvironmentDeclaration) -> Iterator[Problem]:
         if partition != declaration.aws.partition or account not in {"", declaration.aws.account}:
             message = f"{entry} is not of {declaration.aws.partition}/{declaration.aws.account}"
             yield Problem(("trail", "data_events", index), "foreign-account", message, "a trail logs its own account")
+
+
+def _check_trail_buckets(trail: TrailDeclaration, declaration: EnvironmentDeclaration) -> Iterator[Problem]:
+    if trail.bucket is not None and trail.bucket == trail.access_log_bucket:
+        message = "a bucket's access log in the bucket itself would log itself without end"
+        yield Problem(("trail", "access_log_bucket"), "bad-value", message, "give another bucket")
+    for tool, bound in declaration.tools.items():
+        if bound.get("bucket") in {trail.bucket, trail.access_log_bucket} - {None}:
+            message = f"the bucket {bound['bucket']} is the audit trail's: no tool may write the record of what it does"
+            yield Problem(("tools", tool, "bucket"), "bad-value", message, "give the tool another bucket")
 
 
 def _is_network(text: str) -> bool:

@@ -201,6 +201,8 @@ MISTAKES = {
     "no data events": (OWN.split(", data_events", maxsplit=1)[0] + "}\n", "the key `data_events` is missing"),
     "both": (ORGANIZATION.replace("}", ", bucket: acme-x}"), "has no `bucket` here"),
     "one bucket for both": (OWN.replace("acme-dev-trail-access", "acme-dev-trail"), "log itself without end"),
+    "a tool's bucket": (OWN.replace("acme-dev-trail,", "acme-dev-documents,"), "is the audit trail's: no tool may"),
+    "a tool's access log": (OWN.replace("acme-dev-trail-access", "acme-dev-documents"), "is the audit trail's"),
     "a whole service": (OWN.replace("arn:aws:s3:::acme-dev-documents/*", "arn:aws:s3:::*"), "should match pattern"),
     "another account": (
         OWN.replace("arn:aws:s3:::acme-dev-documents/*", TABLE.replace("1111", "2222", 1)),
