@@ -121,6 +121,7 @@ class Foreign:
             "PULUMI_OPTION_CWD": str(self.folder),
             "PULUMI_STACK": "lab",
             "NARROWGATE_STACKS": str(self.folder / "access"),
+            "NARROWGATE_STACK_CONFIG_DIR": str(self.folder),
             "VAULT_NAMESPACE": "lab",
             "LAB_BROKER_PASSWORD": postgres.read_password(self.rehearsal.layout, postgres.BROKER),
         }
