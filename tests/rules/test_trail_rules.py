@@ -253,3 +253,26 @@ def test_the_reference_that_preview_does_not_know_yet_is_found_by_the_key() -> N
 
 def test_the_samples_are_of_every_control_of_the_benchmark() -> None:
     assert [control.number for control in benchmark_controls()] == [f"4.{number}" for number in range(1, 16)]
+
+
+def judge_delivery(**changes: object) -> set[str]:
+    """Return which rules the delivery role breaks, with `changes` of the policy that it holds or of whom it trusts."""
+    facts = []
+    for name in ("t-delivery", "t-delivery-policy"):
+        kind, inputs, _ = BASELINE[name]
+        given = {**inputs, **{key: value for key, value in changes.items() if key in inputs}}
+        facts += facts_of(Resource(type=kind, urn=f"urn::{kind}::{name}", properties=given))
+    assert len(facts) == 2
+    return {finding.rule for finding in judge(facts, settings_of(ENVIRONMENT))}
+
+
+def test_the_delivery_role_writes_its_log_group_and_serves_this_trail_alone() -> None:
+    policy, trust = BASELINE["t-delivery-policy"][1]["policy"], BASELINE["t-delivery"][1]["assumeRolePolicy"]
+    assert judge_delivery() == set()
+    assert judge_delivery(policy=policy.replace("/narrowgate/prod/trail", "*")) == {"system-identity-fixed"}
+    assert judge_delivery(policy=policy.replace("logs:PutLogEvents", "logs:DeleteLogGroup")) == {
+        "system-identity-fixed"
+    }
+    assert judge_delivery(assumeRolePolicy=trust.replace("cloudtrail.", "lambda.")) == {"system-identity-fixed"}
+    assert "system-identity-fixed" in judge_delivery(assumeRolePolicy=trust.replace("222222222222", "999999999999"))
+    assert "system-identity-fixed" in judge_delivery(path="/narrowgate/prod/tool/")
