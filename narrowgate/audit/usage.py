@@ -13,9 +13,11 @@ from narrowgate.audit.ledger.operations import iam_action, match_iam
 from narrowgate.audit.trace.events import Event, Source, read_event
 from narrowgate.audit.trace.search import read_time
 from narrowgate.audit.trace.sources import parse_record, read_raw
+from narrowgate.compile.names import vault_role_name
 from narrowgate.compile.words import describe_grant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from narrowgate.audit.trace.search import Sources
@@ -67,15 +69,16 @@ def read_usage(sources: Sources, plan: AccessPlan) -> Usage:
         for workflow in plan.workflows
         for tool in workflow.tools
     }
+    roles = {vault_role_name(*tool): tool for tool in granted}
     for source in Source:
         for path in sources.files(source):
-            _read(source, path, plan.environment.name, granted, usage)
+            for event in _read(source, path, plan.environment.name, usage):
+                _take(event, _find_tool(event, roles), granted, usage)
     return usage
 
 
-def _read(
-    source: Source, path: Path, environment: str, granted: dict[TOOL, dict[str, list[str]]], usage: Usage
-) -> None:
+def _read(source: Source, path: Path, environment: str, usage: Usage) -> Iterator[Event]:
+    """Yield what a file tells of uses in `environment`, and note which time the file covers."""
     marks, line = MARKS[source], b""
     for number, line in read_raw(path):
         if number == 1:
@@ -86,7 +89,7 @@ def _read(
                 continue
             event = read_event(source, record, f"{path}:{number}")
             if event is not None:
-                _take(event, granted, usage)
+                yield event
     if line:
         _extend(usage, source, read_time(line))
 
@@ -97,9 +100,14 @@ def _extend(usage: Usage, source: Source, time: str) -> None:
         usage.periods[source] = (min(first, time), max(last, time))
 
 
-def _take(event: Event, granted: dict[TOOL, dict[str, list[str]]], usage: Usage) -> None:
+def _find_tool(event: Event, roles: dict[str, TOOL]) -> TOOL:
+    """Return whose tool an event is about, by the Vault role in its path or session: a long one is shortened."""
+    role = event.operation.rpartition("/")[2] if event.source is Source.VAULT else event.session.partition("@")[0]
+    return roles.get(role, (event.workflow, event.tool))
+
+
+def _take(event: Event, tool: TOOL, granted: dict[TOOL, dict[str, list[str]]], usage: Usage) -> None:
     """Count one event. A gated credential's own calls tell nothing: its execution's record does."""
-    tool = (event.workflow, event.tool)
     if event.kind == "draft" and event.outcome == "allowed":
         _note(usage.drafts, (*tool, event.action), event.time)
     elif event.kind == "lease" and event.outcome == "allowed" and not event.gated:

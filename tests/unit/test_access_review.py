@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from trace_records import Logs
 
-from narrowgate.audit.review import HistoryError, ReviewRow, read_blame, review_access
+from narrowgate.audit.review import HistoryError, ReviewRow, find_blocks, read_blame, review_access
 from narrowgate.audit.tables import render_csv, render_html, render_json, render_markdown
 from narrowgate.audit.usage import read_usage
 from narrowgate.cli import main
@@ -65,7 +65,9 @@ def test_every_action_of_every_workflow_is_a_row(committed: Path) -> None:
 def test_the_commit_is_the_last_that_changed_the_action_in_the_lock(committed: Path) -> None:
     first = git(committed, "rev-parse", "HEAD")
     lock = committed / "locks" / "dev.yaml"
-    lock.write_text(lock.read_text().replace("  - title\n", "  - title_changed\n", 1))
+    lines = lock.read_text().splitlines()
+    lines[find_blocks(lock)[WORKFLOW, "incidents", "read"].stop - 2] += "  # as agreed"
+    lock.write_text("\n".join(lines) + "\n")
     assert rows(committed)[WORKFLOW, "incidents", "read"].commit == "not committed"
     git(committed, "commit", "-qam", "Accept another column")
     second = git(committed, "rev-parse", "HEAD")
