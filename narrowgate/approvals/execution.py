@@ -42,11 +42,29 @@ class Execution:
         claim = self._store.read_claim(self._case.request)
         if claim is None or claim.data["executor"] == self._executor.name:
             # A claim of one's own that led to no outcome led to no unwrapping either.
-            return self._judge(stopped=stopped, claimed=claim is not None)
+            outcome = self._judge(stopped=stopped, claimed=claim is not None)
+            return outcome if claim is not None or self._may_end(outcome) else None
         age = (now() - datetime.fromisoformat(str(claim.data["at"]))).total_seconds()
         if age < self._executor.claim_seconds:
             return None  # its holder may still work on it
+        if claim.data.get("ends"):  # it had nothing to execute, and ended before it said so
+            return self._end(State(claim.data["ends"]), str(claim.data["words"]))
         return self._take_over(claim.data, stopped=stopped)
+
+    def _may_end(self, outcome: Outcome | None) -> bool:
+        """Tell whether this replica may say that the request is over: it has the claim, or takes it for that.
+
+        While this one judged, another may have taken the request and be executing it: what looks changed, expired or
+        denied then may be what that one just did, or came too late for it.
+        """
+        if outcome is None:
+            return True
+        claim = self._store.read_claim(self._case.request)
+        if claim is not None:
+            return bool(claim.data["executor"] == self._executor.name)
+        ending = {"ends": outcome.state.value, "words": outcome.words}
+        mine = {"version": 1, "executor": self._executor.name, "at": now().isoformat(), **ending}
+        return self._store.create_claim(self._case.request, mine)
 
     def _judge(self, *, stopped: bool, claimed: bool) -> Outcome | None:
         case = self._case

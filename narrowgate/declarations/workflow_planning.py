@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
+from narrowgate.compile import names
 from narrowgate.compile.backends.backend import SCOPE, TOOL, WORKFLOW
 from narrowgate.compile.errors import CompileError, PlaceError
 from narrowgate.compile.executions import resolve_execution
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from narrowgate.declarations.source import KeyPath
     from narrowgate.declarations.workflows import Workflow
 
+# An audience ends in a workflow's name; theirs ends so too.
+RESERVED: Final = frozenset({names.APPROVERS_MOUNT, names.EXECUTORS_MOUNT})
+
 
 @dataclass(slots=True)
 class WorkflowPlanner:
@@ -52,7 +56,7 @@ class WorkflowPlanner:
     def plan(self) -> tuple[WorkflowAccess, list[DeclarationError]]:
         """Return the workflow's access and every mistake."""
         declaration = self.workflow.declaration
-        errors = [*self._check_times(), *self._check_agent()]
+        errors = [*self._check_times(), *self._check_agent(), *self._check_name()]
         tools: list[ToolAccess] = []
         for name, use in sorted(declaration.tools.items()):
             if name not in self.tools:
@@ -98,6 +102,12 @@ class WorkflowPlanner:
             yield self._too_long(("session", "max_ttl"), limits.max_session_seconds)
         if session.ttl > limits.max_session_seconds:
             yield self._too_long(("session", "ttl"), limits.max_session_seconds)
+
+    def _check_name(self) -> Iterator[DeclarationError]:
+        """Yield whether the workflow's agents would log in with tokens for approvers or executors."""
+        if self.environment.approvals is not None and self.workflow.name in RESERVED:
+            message = f"`{self.workflow.name}` is who logs in at the gate"
+            yield self._error(message, ("workflow",), "reserved-name", "name the workflow after its use case")
 
     def _check_agent(self) -> Iterator[DeclarationError]:
         """Yield what the environment does not say of the workflow's agent."""
@@ -284,6 +294,11 @@ class WorkflowPlanner:
                     yield self._error(message, path, "unknown-approvers", suggest(group, binding.groups))
         if approval.expires + EXECUTION_SECONDS > limits.max_session_seconds:
             yield self._too_long((*path, "expires"), limits.max_session_seconds - EXECUTION_SECONDS)
+        if tool.name not in {bound.tool for bound in self.environment.tools}:
+            hint = f"add `tools: {{{tool.name}: {{}}}}` to the environment `{self.environment.name}`"
+            yield self._error(
+                f"{self.environment.name} has no executor of `{tool.name}`", path, "missing-binding", hint
+            )
         if tool.backend.backend is Backend.AWS and not self.environment.aws.gated_broker_arn:
             hint = f"add `aws: gated_broker_arn` to the environment `{self.environment.name}`"
             yield self._error(f"{self.environment.name} has no broker for gated roles", path, "missing-binding", hint)

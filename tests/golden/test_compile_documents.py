@@ -71,11 +71,25 @@ def render_others(workflow: WorkflowDocuments) -> str:
     return as_json({name: dataclasses.asdict(document) for name, document in found.items() if document is not None})
 
 
+def render_gated(workflow: WorkflowDocuments) -> str:
+    """Render the gated actions: what holds their credentials back, and what approvers and executors are told."""
+    parts = []
+    for gated in workflow.gated:
+        parts += [f"## {gated.policy.name}\n{gated.policy.text}", as_json(dataclasses.asdict(gated.login))]
+        parts.append(as_json(gated.description))
+        for document in (gated.postgres, gated.reader):
+            if document is not None:
+                grants = build_grant_statements(document.group_role, document.tables, document.functions)
+                parts.append("".join(f"{statement};\n" for statement in grants))
+    return "\n".join(parts)
+
+
 RENDERINGS: dict[str, Callable[[WorkflowDocuments], str]] = {
     "policies.hcl": render_policies,
     "login.json": render_login,
     "aws.json": render_aws,
     "postgres.sql": render_postgres,
+    "gated.txt": render_gated,
     "manifest.json": lambda workflow: as_json(workflow.manifest),
 }
 

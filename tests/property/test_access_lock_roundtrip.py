@@ -25,6 +25,7 @@ from narrowgate.plan import (
     ClaimGrant,
     Condition,
     Environment,
+    Execution,
     Factor,
     FunctionGrant,
     IamGrant,
@@ -87,6 +88,7 @@ ACTIONS = st.builds(
     gated=st.booleans(),
     grants=tuples(GRANTS),
     approval=st.none() | APPROVALS,
+    execution=st.none() | st.builds(Execution, NAMES, SCOPES, SCOPES, TEXTS),
 )
 TOOLS = st.builds(
     ToolAccess,

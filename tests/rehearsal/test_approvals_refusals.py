@@ -17,8 +17,9 @@ import pytest
 from gate_bench import MOUNTS, READER, WORKFLOW
 
 from narrowgate.approvals import CaseAlteredError, DecidedError, NotAllowedError, NotShownError, State
-from narrowgate.approvals.case import Decision, Verdict, now
+from narrowgate.approvals.case import Decision, Outcome, Verdict, now
 from narrowgate.approvals.errors import ApprovalsError, BadRequestError, LoginError, NoGateError, VaultRefusedError
+from narrowgate.approvals.execution import Execution
 from narrowgate.approvals.executor import hold_request
 from narrowgate.approvals.store import Store
 from rehearsal import bao, postgres
@@ -26,6 +27,7 @@ from rehearsal import bao, postgres
 if TYPE_CHECKING:
     from gate_bench import GateBench
 
+    from narrowgate.approvals.settings import GatedAction
     from narrowgate.approvals.vault import Vault
 
 GATED = f"narrowgate-database-gated/creds/{WORKFLOW}.vendors.create"
@@ -275,6 +277,29 @@ def test_two_executors_at_once_make_one_case_and_execute_once(bench: GateBench) 
         assert outcome is not None
         assert outcome.state is State.EXECUTED, outcome
         assert bench.vendors(name) == [("FI", "active")]
+
+
+def test_a_replica_that_judges_late_says_nothing_of_what_another_executes(
+    bench: GateBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = bench.draft("Late Judge Oy")
+    first, late = bench.executor(), bench.executor()
+    first.work()
+    bench.approve("ann", request)
+    look = Execution._check_target  # noqa: SLF001 - the moment between looking and saying
+    claim = {"version": 1, "executor": first.name, "at": now().isoformat()}
+
+    def look_while_another_begins(self: Execution, action: GatedAction) -> Outcome | None:
+        assert Store(bench.gate, first.vault).create_claim(request, claim)
+        look(self, action)
+        return Outcome(State.REFUSED, "the target has changed", "", late.name, now().isoformat())
+
+    monkeypatch.setattr(Execution, "_check_target", look_while_another_begins)
+    assert late.work() == 0
+    assert bench.outcome(request) is None
+    monkeypatch.undo()
+    assert first.work() == 1
+    assert bench.vendors("Late Judge Oy") == [("FI", "active")]
 
 
 def work_together(executors: list[Any]) -> None:
