@@ -164,6 +164,7 @@ def prepare_stacks(stacks: Path) -> None:
     tool, workflow = stacks / "tools" / "vendors.yaml", stacks / "workflows" / f"{WORKFLOW}.yaml"
     head, _, create = tool.read_text().partition("  create:\n")
     create, _, _ = create.partition("secret_fields:")
+    create = create.replace("bank_account: {type: string,", "bank_account: {type: string, writeOnly: true,")
     tool.write_text(head + "".join(f"  {action}:\n{create}" for action in ACTIONS) + "secret_fields: [country]\n")
     text, _, _ = workflow.read_text().partition("approvals:\n")
     text = text.replace("actions: [read, create]", f"actions: [read, {', '.join(ACTIONS)}]")
