@@ -49,7 +49,8 @@ def require_control_groups(vault: VaultBinding, token: str | None = None) -> Non
         status = _ask(vault, token, _find_authority(vault, Path(folder)))
     if status == requests.codes.not_found:
         raise NoControlGroupsError(
-            f"Vault at {vault.address} has no control groups: it would hand out gated credentials without any approval"
+            f"Vault at {vault.address} has no control groups, and so would give gated credentials without approval: "
+            "they are in OpenBao from 2.7 on, and in Vault Enterprise"
         )
     if status not in _ASKED:
         raise NoControlGroupsError(
