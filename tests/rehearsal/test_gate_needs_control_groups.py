@@ -55,7 +55,7 @@ def front_of(bench: GateBench, status: int) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:  # noqa: ANN401 - the base's own
             return
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the base calls them so
+        do_GET = do_LIST = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the base calls them so
 
     certificate = ensure_server_certificate(layout, bao.NAME)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Front)
