@@ -1,6 +1,6 @@
-"""A Vault on loopback whose mount of revocations is empty: what a preview of our stacks asks of the real one.
+"""A Vault on loopback with control groups and no revocation: what a preview of our stacks asks of the real one.
 
-Not a test module. It answers that one question by TLS, and nothing else.
+Not a test module. It answers these two questions by TLS, and nothing else.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_LIST(self) -> None:
         self._answer(404 if self.path.rstrip("/") == "/v1/narrowgate-revocations/metadata" else 403)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        # a server with control groups misses the accessor in an empty request
+        self._answer(400 if self.path == "/v1/sys/control-group/request" else 403)
 
     def _answer(self, status: int) -> None:
         body = b'{"data": {}}' if status == 200 else b'{"errors": []}'
