@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from narrowgate.compile import compile_plan
 from narrowgate.declarations import load_environment, load_plan
 from narrowgate.runtime import read_manifest
-from narrowgate.runtime.clients.agent_config import render_agent_config
+from narrowgate.runtime.clients.agent_config import CONFIGURATION, render_agent_config
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / "tests" / "golden" / "catalogue"
@@ -101,15 +101,9 @@ def test_the_template_is_that_of_agent_config(tmp_path: Path) -> None:
     plan = compile_plan(load_plan(CATALOGUE, load_environment(CATALOGUE, "test")))
     (document,) = [w.manifest for w in plan.workflows if w.access.name == WORKFLOW]
     as_jwt = {**document, "login": {**document["login"], "identity": "jwt"}}
-    (configuration,) = [
-        text
-        for name, text in render_agent_config(
-            read_manifest(as_jwt), [TOOL], folder=tmp_path, token_file=tmp_path
-        ).items()
-        if name.endswith(".hcl")
-    ]
+    files = render_agent_config(read_manifest(as_jwt), [TOOL], folder=tmp_path, token_file=tmp_path)
     annotations = EXAMPLE["Deployment"]["spec"]["template"]["metadata"]["annotations"]
-    assert annotations[f"{PREFIX}agent-inject-template-{FILE}"].strip() in configuration
+    assert annotations[f"{PREFIX}agent-inject-template-{FILE}"].strip() in files[CONFIGURATION]
 
 
 def test_the_service_account_is_the_one_that_is_bound() -> None:
