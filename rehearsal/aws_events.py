@@ -45,6 +45,8 @@ S3_EVENT_NAMES = {
     ("HEAD", "GetObject"): "HeadObject",
     ("POST", "DeleteObject"): "DeleteObjects",
 }
+# S3's calls on objects are data events; every other call that is emulated here is told as a management event.
+S3_DATA_EVENTS = frozenset({"DeleteObject", "DeleteObjects", "GetObject", "HeadObject", "ListObjects", "PutObject"})
 STATUS_CODES = {400: "BadRequest", 403: "AccessDenied", 404: "NotFound", 409: "Conflict", 500: "InternalFailure"}
 _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 _XML_MESSAGE = re.compile(rb"<Message>([^<]*)</Message>")
@@ -93,6 +95,7 @@ def build_event(call: Call, identity: Identity, outcome: Outcome, when: dt.datet
     """Return the event of `call`. A caller whose credentials failed is not named: nothing proved who it was."""
     code, message = read_error(outcome)
     name = name_event(call)
+    is_data = call.service == "s3" and name in S3_DATA_EVENTS
     if code in UNAUTHENTICATED:
         identity = Identity(type="Unknown", access_key=identity.access_key)
     event: dict[str, Any] = {
@@ -111,7 +114,9 @@ def build_event(call: Call, identity: Identity, outcome: Outcome, when: dt.datet
         "eventID": str(uuid.uuid4()),
         "readOnly": name.startswith(READ_PREFIXES),
         "eventType": "AwsApiCall",
+        "managementEvent": not is_data,
         "recipientAccountId": identity.account,
+        "eventCategory": "Data" if is_data else "Management",
     }
     if code:
         event["errorCode"] = code

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from narrowgate.audit.trace import Question, Source, Sources, Trace, build_trace, search
 from narrowgate.audit.trace.render import render_text
+from narrowgate.audit.usage import read_usage
+from narrowgate.declarations import load_environment, read_declarations
 from narrowgate.runtime import login
 from rehearsal import bao, demo
 
@@ -80,6 +82,21 @@ def test_a_call_by_a_stolen_credential_outside_any_tool_call_is_a_finding(
     (finding,) = answer.findings
     assert (finding.code, finding.workflow, finding.user) == ("call-unrecorded", WORKFLOW, "alice")
     assert "logs:FilterLogEvents (allowed)" in finding.what
+
+
+def test_what_was_used_is_told_by_each_source_alone(rehearsal: LiveRehearsal, tmp_path: Path) -> None:
+    with login(rehearsal.manifest(WORKFLOW), rehearsal.token("alice", WORKFLOW), ledger=tmp_path) as agent:
+        agent.aws("logs").client("logs").filter_log_events(logGroupName="/app/payments")
+    plan = read_declarations(rehearsal.layout.stacks).plan(load_environment(rehearsal.layout.stacks, "dev"))
+    ledger, audit, trail = (tmp_path,), (bao.audit_file(rehearsal.layout),), (rehearsal.layout.cloudtrail,)
+    by_ledger = read_usage(Sources(ledger), plan)
+    by_trail = read_usage(Sources(cloudtrail=trail), plan)
+    by_vault = read_usage(Sources(vault=audit), plan)
+    assert by_ledger.last_use(WORKFLOW, "logs", "search")
+    assert by_trail.last_use(WORKFLOW, "logs", "search")
+    assert by_vault.tools[WORKFLOW, "logs"]
+    assert not by_vault.last_use(WORKFLOW, "logs", "search")  # a credential is not yet a call
+    assert not by_ledger.last_use(WORKFLOW, "documents", "read")
 
 
 @pytest.mark.parametrize("asked", ["request", "lease"])

@@ -155,3 +155,48 @@ def test_no_secret_and_no_data_is_kept() -> None:
 def test_strange_body_is_recorded_all_the_same(body: bytes) -> None:
     made = call("logs", "FilterLogEvents", headers={"x-amz-target": "x.FilterLogEvents"}, body=body)
     assert event_of(made)["requestParameters"] is None
+
+
+# CloudTrail record contents (AWS CloudTrail User Guide): what every record has, and what some have.
+ALWAYS = {
+    "eventVersion",
+    "userIdentity",
+    "eventTime",
+    "eventSource",
+    "eventName",
+    "awsRegion",
+    "sourceIPAddress",
+    "userAgent",
+    "requestParameters",
+    "responseElements",
+    "requestID",
+    "eventID",
+    "eventType",
+    "recipientAccountId",
+    "eventCategory",
+}
+SOMETIMES = {"errorCode", "errorMessage", "additionalEventData", "readOnly", "managementEvent"}
+IDENTITY = {"type", "principalId", "arn", "accountId", "accessKeyId", "userName", "sessionContext"}
+
+
+@pytest.mark.parametrize("outcome", [Outcome(200), Outcome(403, body=b"<Code>AccessDenied</Code>")])
+def test_a_record_has_the_published_fields_and_no_others(outcome: Outcome) -> None:
+    event = event_of(call("logs", "FilterLogEvents"), outcome)
+    assert event.keys() >= ALWAYS
+    assert event.keys() <= ALWAYS | SOMETIMES
+    assert event["userIdentity"].keys() <= IDENTITY
+    assert event["userIdentity"]["sessionContext"].keys() == {"sessionIssuer", "attributes"}
+
+
+@pytest.mark.parametrize(
+    ("service", "action", "method", "category"),
+    [
+        ("s3", "GetObject", "GET", "Data"),
+        ("s3", "ListBucket", "GET", "Data"),
+        ("s3", "CreateBucket", "PUT", "Management"),
+        ("sts", "AssumeRole", "POST", "Management"),
+    ],
+)
+def test_calls_on_objects_are_data_events(service: str, action: str, method: str, category: str) -> None:
+    event = event_of(call(service, action, method=method, path="/b/k"))
+    assert (event["eventCategory"], event["managementEvent"]) == (category, category == "Management")
