@@ -143,3 +143,20 @@ def test_policies_are_printed_for_an_environment(stacks: Path) -> None:
     )
     assert "iam:GetRole" in runner.invoke(build_app(), ["ledger", "policy", "auditor-aws", *options]).stdout
     assert isinstance(runner.invoke(build_app(), ["ledger", "policy", "shipper", *options]).exception, TargetError)
+
+
+def test_what_was_shipped_and_is_not_there_any_more_is_not_shipped_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path, Origin("dev", "triage")) as ledger:
+        ledger.record(Entry(kind="note", details={"number": 1}))
+    target = parse_target("logs:/ledgers")
+    target.client = logs = Logs()
+    assert ship_ledger(path, target)[1] == 2
+    whole = path.read_bytes()
+    for harmed in (whole.replace(b'"number":1', b'"number":2'), whole.splitlines(keepends=True)[0]):
+        path.write_bytes(harmed)
+        with pytest.raises(ShippedDiffersError):
+            ship_ledger(path, target)
+    path.write_bytes(whole)
+    assert ship_ledger(path, target)[1] == 0
+    assert len(logs.taken) == 1
