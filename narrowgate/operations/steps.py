@@ -67,14 +67,10 @@ def list_revocation_steps(target: Target, operator: Operator, reason: str) -> li
     if target.user is not None:
         entity = UserEntity(operator.vault, target.auth_mount, target.user)
         return [*recorded, _disable(entity), _revoke_tokens_of(entity), *cuts, *held]
-    prefixes = (target.login_path, *target.lease_paths)
-    return [
-        *recorded,
-        _refuse_logins(target, operator),
-        *(_revoke_prefix(operator.vault, p) for p in prefixes),
-        *cuts,
-        *held,
-    ]
+    # Once no token lives, no session is issued any more: then cutting them comes first, since leases take seconds.
+    tokens = _revoke_prefix(operator.vault, target.login_path)
+    leases = [_revoke_prefix(operator.vault, path) for path in target.lease_paths]
+    return [*recorded, _refuse_logins(target, operator), tokens, *cuts, *leases, *held]
 
 
 def run_step(step: Step) -> StepResult:

@@ -50,14 +50,27 @@ class VaultOperator:
         """Delete `path`; what is gone already is no error. Raise VaultRefusedError where it fails."""
         self._send("delete", path)
 
+    def read_header(self, path: str, name: str) -> str | None:
+        """Return a header of the answer to a read, None where it has none. Raise VaultRefusedError if none comes."""
+        value: str | None = self._request("get", path).headers.get(name)
+        return value
+
+    def probe(self, path: str, body: Mapping[str, Any]) -> tuple[int, str]:
+        """Write `body` to `path`; return HTTP's status and Vault's words. Raise VaultRefusedError without an answer."""
+        response = self._request("post", path, body)
+        return response.status_code, self._words(response)
+
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:
+        return self._judge(self._request(method, path, body), method, path)
+
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> requests.Response:
         try:
-            response = self.adapter.request(method, f"/v1/{path}", json=body)
+            response: requests.Response = self.adapter.request(method, f"/v1/{path}", json=body)
         except requests.RequestException as error:
             kind = type(error).__name__
             # what requests raises keeps the request, and so the token
             raise VaultRefusedError(f"Vault at {self.address} does not answer ({kind}).") from None
-        return self._judge(response, method, path)
+        return response
 
     def _judge(self, response: requests.Response, method: str, path: str) -> Mapping[str, Any] | None:
         if response.status_code == requests.codes.not_found:
@@ -65,9 +78,12 @@ class VaultOperator:
         answer = _as_json(response)
         if response.ok:
             return answer
-        words = "; ".join(str(word) for word in answer.get("errors") or ()) or f"HTTP {response.status_code}"
-        words = " ".join(redact(words, (str(self.adapter.token),)).split())
-        raise VaultRefusedError(f"Vault refused to {method} {path}: {words}")
+        raise VaultRefusedError(f"Vault refused to {method} {path}: {self._words(response)}")
+
+    def _words(self, response: requests.Response) -> str:
+        errors = _as_json(response).get("errors") or ()
+        words = "; ".join(str(word) for word in errors) or f"HTTP {response.status_code}"
+        return " ".join(redact(words, (str(self.adapter.token),)).split())
 
 
 def _as_json(response: requests.Response) -> dict[str, Any]:
