@@ -55,11 +55,6 @@ class VaultOperator:
         value: str | None = self._request("get", path).headers.get(name)
         return value
 
-    def probe(self, path: str, body: Mapping[str, Any]) -> tuple[int, str]:
-        """Write `body` to `path`; return HTTP's status and Vault's words. Raise VaultRefusedError without an answer."""
-        response = self._request("post", path, body)
-        return response.status_code, self._words(response)
-
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any] | None:
         return self._judge(self._request(method, path, body), method, path)
 

@@ -220,7 +220,7 @@ def test_what_cannot_be_asked_is_not_well(rehearsal: LiveRehearsal) -> None:
     assert findings["vault-mounts"]["health"] == "unknown"
     assert findings["aws-boundary"]["health"] == "unknown"
     nobody = {**rehearsal.environment(), "VAULT_TOKEN": "s.nobody"}
-    assert doctor(rehearsal, environment=nobody, expect=1)["vault-control-groups"]["health"] == "unknown"
+    assert doctor(rehearsal, environment=nobody, expect=1)["vault-control-groups"]["health"] == "wrong"
 
 
 def test_an_environment_that_nobody_declares_is_the_users_mistake(rehearsal: LiveRehearsal) -> None:

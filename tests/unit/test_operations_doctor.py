@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from narrowgate import control_groups
 from narrowgate.compile.foundation import compile_foundation
 from narrowgate.declarations import load_environment
 from narrowgate.operations.doctor import CHECKS, Health, Patient, examine
@@ -20,20 +22,18 @@ WELL = {"sys/seal-status": {"initialized": True, "sealed": False, "version": "2.
 
 
 class StubVault:
-    """Answers reads from a table, and a probe with one status."""
+    """Answers reads from a table."""
 
-    def __init__(self, answers: dict[str, Any], status: int = 400) -> None:
-        self.answers, self.status = answers, status
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = answers
+        self.adapter = SimpleNamespace(token="s.doctor")
 
     def read(self, path: str) -> Any:  # noqa: ANN401 - as the real one
         return self.answers.get(path)
 
-    def probe(self, _path: str, _body: object) -> tuple[int, str]:
-        return self.status, "words"
 
-
-def look(name: str, answers: dict[str, Any] | None = None, status: int = 400, *, gated: bool = True) -> tuple[str, str]:
-    vault = cast("VaultOperator", StubVault({**WELL, **(answers or {})}, status))
+def look(name: str, answers: dict[str, Any] | None = None, *, gated: bool = True) -> tuple[str, str]:
+    vault = cast("VaultOperator", StubVault({**WELL, **(answers or {})}))
     patient = Patient(ENVIRONMENT, compile_foundation(ENVIRONMENT), vault, lambda _: None, gated)
     finding = run_check(next(check for check in CHECKS if check.name == name), patient)
     assert bool(finding.mend) is (finding.health in {Health.WRONG, Health.UNKNOWN})
@@ -42,14 +42,16 @@ def look(name: str, answers: dict[str, Any] | None = None, status: int = 400, *,
 
 @pytest.mark.parametrize(
     ("status", "gated", "health"),
-    [(400, True, "ok"), (404, True, "wrong"), (403, True, "unknown"), (404, False, "skipped")],
+    [(400, True, "ok"), (404, True, "wrong"), (403, True, "wrong"), (404, False, "skipped")],
 )
 def test_a_server_without_control_groups_is_wrong_where_actions_are_gated(
     status: int,
     gated: bool,  # noqa: FBT001 - parametrized
     health: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert look("vault-control-groups", status=status, gated=gated)[0] == health
+    monkeypatch.setattr(control_groups, "_ask", lambda *_: status)
+    assert look("vault-control-groups", gated=gated)[0] == health
 
 
 @pytest.mark.parametrize("answer", [{"initialized": True, "sealed": True}, {"initialized": False, "sealed": True}, {}])
@@ -65,7 +67,7 @@ def test_a_vault_that_logs_nothing_or_elsewhere_is_wrong() -> None:
 
 
 def test_every_check_runs_though_another_found_something() -> None:
-    vault = cast("VaultOperator", StubVault({}, 404))
+    vault = cast("VaultOperator", StubVault({}))
 
     class NoClient:
         def __getattr__(self, _: str) -> Any:  # noqa: ANN401 - no client

@@ -54,7 +54,7 @@ def check_boundary(patient: Patient) -> str:
 
 def check_identities(patient: Patient) -> str:
     """Look whether each system identity may do in AWS what the table says: no more, no less, for nobody else."""
-    ceilings = ceilings_of(patient.environment)
+    ceilings = [ceiling for ceiling in ceilings_of(patient.environment) if ceiling.arn]
     for ceiling in ceilings:
         _compare(ceiling, _read_policies(patient, ceiling))
     return ", ".join(ceiling.kind for ceiling in ceilings)
@@ -96,7 +96,7 @@ def _read_policies(patient: Patient, ceiling: Ceiling) -> list[Any]:
 
 
 def _make(ceiling: Ceiling) -> str:
-    return "Make it, as the stack file names it." if ceiling.kind == "broker" else DEPLOY_FOUNDATION
+    return "Make it, as the stack file names it." if ":user/" in ceiling.arn else DEPLOY_FOUNDATION
 
 
 def _parse(document: Any) -> Any:  # noqa: ANN401 - JSON, or its text

@@ -15,7 +15,7 @@ from narrowgate.operations.errors import OperationError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from narrowgate.compile.documents import AuthMount, SystemIdentity
+    from narrowgate.compile.documents import AuthMount, AuthRole, VaultPolicy
     from narrowgate.operations.doctor.patient import Patient
 
 DEPLOY_FOUNDATION: Final = "Deploy the environment's foundation as an administrator, by `pulumi up --refresh`."
@@ -94,36 +94,40 @@ def _find(claims: Mapping[str, Any], pointer: str) -> Any:  # noqa: ANN401 - a c
     return found
 
 
-def _system(patient: Patient) -> Iterator[tuple[AuthMount, SystemIdentity]]:
+def _system(patient: Patient) -> Iterator[tuple[AuthMount, VaultPolicy, AuthRole]]:
+    """Yield each system identity's auth mount, Vault policy and login, as compiled."""
     documents = patient.documents
-    if documents.deployer is not None:
-        yield documents.deployer.auth_mount, documents.deployer.deployer
-        yield documents.deployer.auth_mount, documents.deployer.preview
-    if documents.operator is not None:
-        yield documents.operator.auth_mount, documents.operator.operator
+    if (ci := documents.deployer) is not None:
+        yield ci.auth_mount, ci.deployer.policy, ci.deployer.auth_role
+        yield ci.auth_mount, ci.preview.policy, ci.preview.auth_role
+    if (people := documents.operator) is not None:
+        yield people.auth_mount, people.operator.policy, people.operator.auth_role
+    if (gate := documents.approvals) is not None:
+        yield gate.approvers_mount, gate.approver.policy, gate.approver.login
+        yield from ((gate.executors_mount, executor.policy, executor.login) for executor in gate.executors)
 
 
 def check_policies(patient: Patient) -> str:
     """Look whether each system identity's Vault policy grants what was compiled: no more, no less."""
-    for _, identity in _system(patient):
-        name = identity.policy.name
+    for _, policy, _ in _system(patient):
+        name = policy.name
         answer = patient.vault.read(f"sys/policies/acl/{name}")
         if answer is None:
             raise SickError(f"There is no Vault policy {name}.", hint=DEPLOY_FOUNDATION)
-        found, wanted = acl.parse(str(answer["data"]["policy"])), acl.parse(identity.policy.text)
+        found, wanted = acl.parse(str(answer["data"]["policy"])), acl.parse(policy.text)
         if acl.compare([wanted], [found]).no_new_access is not True:
             raise SickError(f"The Vault policy {name} grants more than it should.", hint=DEPLOY_FOUNDATION)
         if acl.compare([found], [wanted]).no_new_access is not True:
             raise SickError(f"The Vault policy {name} does not grant all that it must.", hint=DEPLOY_FOUNDATION)
-    return ", ".join(identity.kind for _, identity in _system(patient)) or "none are bound"
+    return ", ".join(policy.name for _, policy, _ in _system(patient)) or "none are bound"
 
 
 def check_logins(patient: Patient) -> str:
     """Look whether each system identity's login believes whom the environment names, and nobody else."""
-    for mount, identity in _system(patient):
+    for mount, _, login in _system(patient):
         for path, wanted in (
             (f"auth/{mount.path}/config", mount.config),
-            (f"auth/{mount.path}/role/{identity.auth_role.name}", identity.auth_role.settings),
+            (f"auth/{mount.path}/role/{login.name}", login.settings),
         ):
             answer = patient.vault.read(path)
             if answer is None:
@@ -131,7 +135,7 @@ def check_logins(patient: Patient) -> str:
             found = answer["data"]
             if wrong := sorted(key for key, value in wanted.items() if _plain(found.get(key)) != _plain(value)):
                 raise SickError(f"{path} is not as compiled: {', '.join(wrong)}.", hint=DEPLOY_FOUNDATION)
-    return ", ".join(identity.auth_role.mount for _, identity in _system(patient)) or "none are bound"
+    return ", ".join(f"{login.mount}/{login.name}" for _, _, login in _system(patient)) or "none are bound"
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON, or frozen JSON

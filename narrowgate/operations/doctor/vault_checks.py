@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from narrowgate.control_groups import NoControlGroupsError, require_control_groups
 from narrowgate.operations.doctor.clock import compare_clock
 from narrowgate.operations.doctor.patient import SickError, SkippedError
-from narrowgate.operations.errors import VaultRefusedError
 from narrowgate.operations.record import RevocationRecords
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from narrowgate.operations.doctor.patient import Patient
 
 DEPLOY_FOUNDATION: Final = "Deploy the environment's foundation as an administrator: it makes this."
-NO_CONTROL_GROUPS: Final = "Take OpenBao from 2.7 on, or Vault Enterprise: others ignore a control group."
 
 
 def _read(patient: Patient, path: str, what: str) -> Mapping[str, Any]:
@@ -56,11 +55,10 @@ def check_control_groups(patient: Patient) -> str:
     """Look whether the server can hold gated requests back."""
     if not patient.gated:
         raise SkippedError("no workflow has a gated action")
-    status, words = patient.vault.probe("sys/control-group/request", {"accessor": "doctor"})
-    if status == 404:  # noqa: PLR2004 - HTTP's own
-        raise SickError("This server has no control groups: every gate would be open.", hint=NO_CONTROL_GROUPS)
-    if status == 403:  # noqa: PLR2004 - as above
-        raise VaultRefusedError(f"Whether it has control groups cannot be asked: {words}")
+    try:
+        require_control_groups(patient.environment.vault, str(patient.vault.adapter.token))
+    except NoControlGroupsError as error:
+        raise SickError(str(error), hint=error.hint) from None
     return "the server knows control groups"
 
 
@@ -73,6 +71,12 @@ def _wanted_mounts(patient: Patient) -> Iterator[tuple[str, str]]:
     yield vault.revocations_mount, "kv"
     yield patient.documents.anchor_mount, "kv"
     yield patient.documents.signing_mount, "transit"
+    gate = patient.documents.approvals
+    if gate is not None:
+        yield from ((path, "kv") for path in gate.stores)
+        yield gate.database_mount, "database"
+        if gate.aws_mount is not None:
+            yield gate.aws_mount, "aws"
 
 
 def check_mounts(patient: Patient) -> str:
