@@ -101,8 +101,9 @@ def admit_agent(
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(after),
-            # A revocation deletes the role behind the engine's back: the next generation makes it anew.
-            replacement_trigger=state.get("generation", 0) or None,
+            # A revocation deletes the role behind the engine's back: the next generation makes it anew. The first one is
+            # on record from the start, since the engine sees no change from no trigger to one.
+            replacement_trigger=f"generation {state.get('generation', 0)}",
             delete_before_replace=True,
         ),
     )

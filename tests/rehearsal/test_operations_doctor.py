@@ -30,12 +30,11 @@ BOUNDARY = "arn:aws:iam::111111111111:policy/narrowgate/dev/boundary"
 ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
 
-def doctor(
-    rehearsal: LiveRehearsal, *arguments: str, environment: dict[str, str] | None = None, expect: int = 0
-) -> dict[str, dict[str, str]]:
-    """Run it, and return its findings by the check's name."""
-    done = subprocess.run(
-        [str(rehearsal.layout.venv / "bin" / "narrowgate"), "doctor", "--env", "dev", "--format", "json", *arguments],
+def run(
+    rehearsal: LiveRehearsal, *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(rehearsal.layout.venv / "bin" / "narrowgate"), "doctor", *arguments],
         env=environment or rehearsal.environment(),
         cwd=rehearsal.layout.checkout,
         stdin=subprocess.DEVNULL,
@@ -44,6 +43,13 @@ def doctor(
         timeout=120,
         check=False,
     )
+
+
+def doctor(
+    rehearsal: LiveRehearsal, *arguments: str, environment: dict[str, str] | None = None, expect: int = 0
+) -> dict[str, dict[str, str]]:
+    """Run it, and return its findings by the check's name."""
+    done = run(rehearsal, "--env", "dev", "--format", "json", *arguments, environment=environment)
     assert done.returncode == expect, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
@@ -78,11 +84,9 @@ def changed(vault: hvac.Client, path: str, **settings: object) -> Iterator[None]
 
 @contextlib.contextmanager
 def other_session_names(vault: hvac.Client) -> Iterator[None]:
-    path = "narrowgate-aws/config/root"
-    before = vault.read(path)["data"]["username_template"]
-    vault.write_data(path, data={"username_template": "{{ .DisplayName }}"})
-    yield
-    vault.write_data(path, data={"username_template": before})
+    # What is not written again is forgotten.
+    with changed(vault, "narrowgate-aws/config/root", username_template="{{ .DisplayName }}"):
+        yield
 
 
 @contextlib.contextmanager
@@ -224,7 +228,7 @@ def test_what_cannot_be_asked_is_not_well(rehearsal: LiveRehearsal) -> None:
 
 
 def test_an_environment_that_nobody_declares_is_the_users_mistake(rehearsal: LiveRehearsal) -> None:
-    done = rehearsal.run("narrowgate", "doctor", "--env", "nowhere", check=False)
+    done = run(rehearsal, "--env", "nowhere")
     assert done.returncode == 2
     assert "Pulumi.nowhere.yaml" in done.stderr
     assert "Traceback" not in done.stderr
