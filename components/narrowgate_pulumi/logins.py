@@ -101,8 +101,8 @@ def admit_agent(
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(after),
-            # A revocation deletes the role behind the engine's back: the next generation makes it anew. The first one is
-            # on record from the start, since the engine sees no change from no trigger to one.
+            # A revocation deletes the role behind the engine's back: the next generation makes it anew. There is a
+            # trigger from the start, since the engine takes none and the first one for the same.
             replacement_trigger=f"generation {state.get('generation', 0)}",
             delete_before_replace=True,
         ),
