@@ -32,7 +32,7 @@ PROGRAM = """
     environment = load_environment(Path({stacks!r}), "dev")
     places = dict(zip(("aws_mount", "database_mount", "kv_mount", "pki_mount", "signing_key"), {places!r}))
     vault = replace(environment.vault, address={address!r}, adopt={adopt!r}, **places)
-    environment = replace(environment, vault=vault)
+    environment = replace(environment, vault=vault, approvals=None)  # its connections need a database
     documents = compile_foundation(environment)
     passwords = {{str(c["name"]): "unused" for c in documents.database_connections}}
     Environment("dev", {{"environment": environment, "documents": documents, "passwords": passwords}})
