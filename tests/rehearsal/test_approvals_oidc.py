@@ -9,8 +9,6 @@ import pytest
 from openid_provider import CLIENT, Provider
 from page_bench import serve_page
 
-from rehearsal import idp
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,6 +29,7 @@ def provider() -> Iterator[Provider]:
 @pytest.fixture(scope="module")
 def page(bench: GateBench, provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Serve the page with the approvers' mount set to OpenID Connect, and set it back afterwards."""
+    before = bench.root.read("auth/approvers/config")["data"]
     with serve_page(bench, tmp_path_factory.mktemp("page"), "--oidc-role", ROLE) as served:
         config = {
             "oidc_discovery_url": provider.url,
@@ -40,30 +39,22 @@ def page(bench: GateBench, provider: Provider, tmp_path_factory: pytest.TempPath
             "jwt_supported_algs": ["ES256"],
         }
         bench.root.write_data("auth/approvers/config", data=config)
-        bench.root.write_data(f"auth/approvers/role/{ROLE}", data=role(f"{served.url}/oidc/callback"))
+        bench.root.write_data(f"auth/approvers/role/{ROLE}", data=make_role(bench, f"{served.url}/oidc/callback"))
         yield served
-    layout = bench.live.layout
-    trust: dict[str, Any] = {
-        "jwt_supported_algs": [],
-        "oidc_discovery_url": "",
-        "oidc_client_id": "",
-        "oidc_client_secret": "",
-        "jwt_validation_pubkeys": [idp.read_public_key(layout)],
-        "bound_issuer": idp.issuer(layout),
-    }
-    bench.root.write_data("auth/approvers/config", data=trust)
+    trust = {name: before[name] for name in ("bound_issuer", "jwt_supported_algs", "jwt_validation_pubkeys")}
+    empty = dict.fromkeys(("oidc_discovery_url", "oidc_client_id", "oidc_client_secret"), "")
+    bench.root.write_data("auth/approvers/config", data={**empty, **trust})
 
 
-def role(callback: str) -> dict[str, Any]:
+def make_role(bench: GateBench, callback: str) -> dict[str, Any]:
+    """Return the deployed role's twin, as an administrator makes it for OpenID Connect."""
+    known = bench.root.read(f"auth/approvers/role/{bench.gate.approvers.role}")["data"]
+    same = ("bound_claims", "groups_claim", "token_no_default_policy", "token_policies", "token_ttl", "user_claim")
     return {
+        **{name: known[name] for name in same},
         "role_type": "oidc",
-        "user_claim": "/sub",
         "user_claim_json_pointer": True,
-        "groups_claim": "/groups",
-        "bound_claims": {"/groups": ["vendor-approvers", "incident-commanders", "security"]},
         "allowed_redirect_uris": [callback],
-        "token_policies": ["approver"],
-        "token_no_default_policy": True,
     }
 
 
