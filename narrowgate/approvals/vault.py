@@ -28,6 +28,8 @@ READ_SECONDS: Final = 20.0
 ATTEMPTS: Final = 4
 RETRY_SECONDS: Final = 8.0
 _SERVER_ERRORS: Final = 500
+_REDIRECTS: Final = 3  # the status' first digit
+_PASSING: Final = frozenset({412, 429, 472, 473})
 _CONFLICT: Final = "check-and-set parameter did not match"
 
 Answer = Mapping[str, Any]
@@ -202,6 +204,9 @@ def _judge(response: requests.Response, path: str, secrets: tuple[str, ...]) -> 
         raise VaultRefusedError(f"Vault refused {path}: {words}")
     if status == requests.codes.not_found:
         raise NotFoundError(f"Vault has no {path}.")
+    if status in _PASSING or status // 100 == _REDIRECTS:
+        # A standby points to the active node, also while there is none yet; a token follows no redirect.
+        raise _LostError(VaultDownError(f"Vault puts {path} off (HTTP {status})."))
     # The control group's own refusals come as 500: they are answers, not failures.
     if status < _SERVER_ERRORS or (status == _SERVER_ERRORS and path.startswith("sys/control-group/")):
         raise BadRequestError(f"Vault did not carry out {path}: {words}")
