@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
     from gate_bench import GateBench
 
-pytestmark = pytest.mark.long
+pytestmark = [
+    pytest.mark.long,
+    # Connections that a killed Vault breaks are nobody's to close.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+]
 
 REQUESTS = 300
 SECONDS = 1_500
