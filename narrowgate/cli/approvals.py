@@ -35,10 +35,10 @@ class Format(StrEnum):
     JSON = "json"
 
 
-class DigestNeededError(NarrowgateError):
-    """Nobody can be asked, and no digest says which case was read."""
+class NobodyToAskError(NarrowgateError):
+    """Nobody can be asked, and no option says it."""
 
-    code = "digest-needed"
+    code = "nobody-to-ask"
     exit_code = 2
 
 
@@ -184,7 +184,7 @@ def stop_all(
         person = approver.who().person
         if not yes:
             if not sys.stdin.isatty():
-                raise DigestNeededError("Nobody can be asked whether to stop the gate.", hint="Give --yes.")
+                raise NobodyToAskError("Nobody can be asked whether to stop the gate.", hint="Give --yes.")
             typer.confirm(f"Stop every open request of {approver.gate.environment}, as {person.name}?", abort=True)
         approver.stop_all(reason)
         typer.echo("stopped: executors end all open requests and take no new ones")
@@ -234,7 +234,7 @@ def _ask_digest(view: CaseView, verb: str) -> str:
 
     shown = present(view)
     if not sys.stdin.isatty():
-        raise DigestNeededError(
+        raise NobodyToAskError(
             f"Nobody can be asked: to {verb} exactly this case, give --digest {view.digest}",
             hint="Read the case first: `narrowgate approvals show` prints it with its digest.",
         )
