@@ -7,7 +7,7 @@ cannot be carried out (no gate, no Vault, no digest given where nobody can be as
 from __future__ import annotations
 
 import sys
-import time
+import threading
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
 from typing import TYPE_CHECKING, Annotated, Final
@@ -20,7 +20,6 @@ from narrowgate.errors import NarrowgateError
 
 if TYPE_CHECKING:
     from narrowgate.approvals import Approver, CaseView
-    from narrowgate.approvals.decide import PersonalDecision
 
 app = typer.Typer(no_args_is_help=True, help="Read what agents propose, and approve or deny exactly that.")
 
@@ -148,27 +147,26 @@ def watch(
     gate: inputs.GateOption = None,
     token_file: inputs.ApproverTokenOption = None,
 ) -> None:
-    """Print a line for each case that comes or moves on, until you interrupt it (or your login ends).
+    """Print a line for each case that comes or moves on, until Ctrl-C or SIGTERM, or until your login ends.
 
     JSON is one object a line. While Vault is down it says so on stderr and goes on looking.
     """
     from narrowgate.approvals import VaultDownError
     from narrowgate.approvals.present import describe, present
+    from narrowgate.approvals.service import stopped_by_signals
 
     seen: dict[str, tuple[str, int]] = {}
-    try:
-        with inputs.log_in(gate, token_file) as approver:
-            while True:
-                try:
-                    for view in _find_news(approver, seen):
-                        line = render_line(present(view))
-                        echo_json(describe(view), indent=None) if output is Format.JSON else typer.echo(line)
-                    sys.stdout.flush()
-                except VaultDownError as error:
-                    typer.echo(f"waiting: {error}", err=True)
-                time.sleep(every)
-    except KeyboardInterrupt:
-        return
+    stopping = threading.Event()
+    with stopped_by_signals(stopping), inputs.log_in(gate, token_file) as approver:
+        while not stopping.is_set():
+            try:
+                for view in _find_news(approver, seen):
+                    line = render_line(present(view))
+                    echo_json(describe(view), indent=None) if output is Format.JSON else typer.echo(line)
+                sys.stdout.flush()
+            except VaultDownError as error:
+                typer.echo(f"waiting: {error}", err=True)
+            stopping.wait(every)
 
 
 @app.command(name="stop-all", epilog=_epilog('narrowgate approvals stop-all --reason "The agent was taken over."'))
@@ -271,20 +269,16 @@ def _find_news(approver: Approver, seen: dict[str, tuple[str, int]]) -> list[Cas
     views = {view.case.request: view for view in approver.list_cases()}
     for request in [request for request in seen if request not in views]:
         views[request] = approver.read_case(request)
-        del seen[request]
     _report_altered(approver, fail=False)
     news = []
     for request, view in views.items():
-        stands = (view.state.value, _count(view.decisions))
+        stands = (view.state.value, len(view.decisions) + (view.outcome is not None))
         if seen.get(request) != stands:
             news.append(view)
-        if view.outcome is None:
-            seen[request] = stands
+        seen[request] = stands
+        if view.outcome is not None:
+            del seen[request]
     return news
-
-
-def _count(decisions: tuple[PersonalDecision, ...]) -> int:
-    return len(decisions)
 
 
 def _report_stops(approver: Approver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -9,11 +10,12 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
-from gate_cli import COMMAND, environment, run
+from gate_cli import COMMAND, SECONDS, environment, run
 
 from narrowgate.approvals import State, VaultRefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from gate_bench import GateBench
@@ -138,7 +140,7 @@ def test_watch_prints_what_comes_and_moves_on(bench: GateBench, tmp_path: Path) 
     executor.work()
     env = environment(bench, tmp_path, "ann")
     command = [*COMMAND, "approvals", "watch", "--every", "1", "--format", "json"]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as watching:
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as watching, ended(watching):
         assert watching.stdout is not None
         request = bench.draft("Granite Oy")
         executor.work()
@@ -150,7 +152,16 @@ def test_watch_prints_what_comes_and_moves_on(bench: GateBench, tmp_path: Path) 
         last = next(line for line in lines if line["request"] == request and line["outcome"])
         assert last["state"] == "denied"
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(30) == 0
+        assert watching.wait(SECONDS) == 0
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End the process also where the test fails: leaving it would wait for its end."""
+    try:
+        yield
+    finally:
+        process.kill()
 
 
 def test_stop_all_asks_first_and_stops_the_gate(bench: GateBench, tmp_path: Path) -> None:
