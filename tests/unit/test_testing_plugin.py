@@ -131,11 +131,14 @@ def test_each_failure_has_the_error_of_the_runtime(agent: Agent, fake_vault: Fak
 
 def test_a_proposal_is_a_draft_of_the_test(fake_vault: FakeVault) -> None:
     manifest = fake_vault.serve_declared(STACKS, "dev", "vendor-onboarding")
+    manifest["tools"]["vendors"]["actions"]["create"]["inputs"] = {"type": "object", "required": ["name"]}
     manifest["proposals"] = {"drafts": "drafts/data/vendor-onboarding", "answers": "answers/data/vendor-onboarding"}
     fake_vault.serve(manifest)
     with login(manifest) as agent:
         with pytest.raises(ProposalError):
-            agent.propose("vendors.create", inputs={}, rationale=" ")
+            agent.propose("vendors.create", inputs={"name": "Acme"}, rationale=" ")
+        with pytest.raises(ProposalError):
+            agent.propose("vendors.create", inputs={}, rationale="why")
         with pytest.raises(NotDeclaredError):
             agent.propose("vendors.delete", inputs={}, rationale="why")
         assert fake_vault.drafts == {}
