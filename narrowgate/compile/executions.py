@@ -102,6 +102,8 @@ class SqlFunctionExecution(DeclaredExecution):
         return {"target": {"key": dict(self.target.key)} if self.target else {}, "changes": dict(self.changes)}
 
 
+_SETS: Final = frozenset({"columns", "enum", "required"})
+
 EXECUTIONS: Final[dict[str, tuple[Backend, type[DeclaredExecution]]]] = {
     "sql-function": (Backend.POSTGRES, SqlFunctionExecution),
 }
@@ -206,7 +208,19 @@ def resolve_execution(
     """Return the plan's execution for `values`; raise `PlaceError` for a value that would become a reference itself."""
     call = _fill(execution.model_dump(exclude={"handler"}, exclude_none=True), values)
     handler = str(execution.model_dump()["handler"])
-    return Execution(handler, write_canonical(inputs), write_canonical(call), description)
+    return Execution(
+        handler, write_canonical(_without_order(inputs)), write_canonical(_without_order(call)), description
+    )
+
+
+def _without_order(value: Any, key: str = "") -> Any:  # noqa: ANN401 - JSON
+    """Return JSON in which lists that mean sets are sorted, so that a reviewer sees no change where there is none."""
+    if isinstance(value, dict):
+        return {name: _without_order(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        items = [_without_order(item) for item in value]
+        return sorted(items, key=write_canonical) if key in _SETS else items
+    return value
 
 
 def _fill(value: Any, values: Mapping[Reference, Value]) -> Any:  # noqa: ANN401 - JSON

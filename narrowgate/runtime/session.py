@@ -142,15 +142,20 @@ class Login:
 
     def _ask(self, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Ask Vault; OpenBao says the same of a dead token as of a refused path, so ask about the token."""
+        asked_with = self._connection.token
         try:
             return self._connection.read(path) if body is None else self._connection.write(path, body)
         except AbsentError:
             raise
         except AccessRefusedError:
+            dead = RevokedError("Vault does not know this agent's token any more.")
             try:
                 self._connection.read("auth/token/lookup-self")
             except AccessRefusedError:
-                raise RevokedError("Vault does not know this agent's token any more.") from None
+                raise dead from None
+            # Where another thread has logged in again, that was about its token, not about the refused one.
+            if self._connection.token != asked_with:
+                raise dead from None
             raise
 
     def close(self, *, revoke: bool = True) -> None:

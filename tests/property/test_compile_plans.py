@@ -107,11 +107,11 @@ def test_splitting_loses_and_widens_no_statement(sizes: list[int], length: int) 
 
 
 def shuffled(value: object, dice: random.Random) -> object:
-    """Return the same declaration with keys and lists of names in another order."""
+    """Return the same declaration with keys and lists of names in another order; a function's arguments have theirs."""
     if isinstance(value, dict):
         items = list(value.items())
         dice.shuffle(items)
-        return {key: shuffled(item, dice) for key, item in items}
+        return {key: item if key == "arguments" else shuffled(item, dice) for key, item in items}
     if isinstance(value, list):
         items = [shuffled(item, dice) for item in value]
         dice.shuffle(items)

@@ -12,7 +12,14 @@ import psycopg
 import pytest
 from agent_plan import AWS, PATHS, PLAN, WORKFLOWS, find_requester, name_tool
 
-from narrowgate.runtime import ExpiredError, LoginRefusedError, NotDeclaredError, RevokedError, login
+from narrowgate.runtime import (
+    ExpiredError,
+    GatedActionError,
+    LoginRefusedError,
+    NotDeclaredError,
+    RevokedError,
+    login,
+)
 from rehearsal import bao, idp
 
 if TYPE_CHECKING:
@@ -195,7 +202,9 @@ def test_tools_and_actions_that_are_not_declared_are_said_early(rehearsal: LiveR
     with login(rehearsal.manifest(workflow), rehearsal.token("alice", workflow)) as agent:
         with pytest.raises(NotDeclaredError, match="declares no tool 'vendors'"):
             agent.postgres("vendors")
-        with pytest.raises(NotDeclaredError, match=r"may not incidents\.close"):
+        with pytest.raises(NotDeclaredError, match=r"may not incidents\.delete"):
+            agent.postgres("incidents", action="delete")
+        with pytest.raises(GatedActionError, match=r"incidents\.close is of high impact"):
             agent.postgres("incidents", action="close")
 
 

@@ -138,9 +138,9 @@ def test_exit_status_of_a_program_is_a_failure(bench: EngineBench) -> None:
 
 
 def test_type_that_the_double_does_not_know_is_named(bench: EngineBench) -> None:
-    project = bench.project("p-type", 'import pulumi_aws as aws\naws.s3.Bucket("bucket")\n')
+    project = bench.project("p-type", 'import pulumi_aws as aws\naws.sqs.Queue("queue")\n')
     said = project.pulumi("preview", "--color=never", fails=True)
-    assert "the rehearsal's double of aws has no resource type aws:s3/bucket:Bucket" in said
+    assert "the rehearsal's double of aws has no resource type aws:sqs/queue:Queue" in said
 
 
 def test_setting_that_the_double_would_ignore_is_refused(bench: EngineBench) -> None:

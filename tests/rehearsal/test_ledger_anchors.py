@@ -14,6 +14,8 @@ from narrowgate.compile.ledger import ANCHOR_MOUNT, SIGNING_MOUNT
 from narrowgate.declarations import load_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rehearsal.live import LiveRehearsal
 
 WORKFLOW, OTHER = "incident-summarization", "ticket-drafting"
@@ -21,13 +23,15 @@ INPUT = base64.b64encode(b"checkpoint").decode()
 
 
 @pytest.fixture(scope="module")
-def agent(rehearsal: LiveRehearsal) -> tuple[hvac.Client, str]:
+def agent(rehearsal: LiveRehearsal) -> Iterator[tuple[hvac.Client, str]]:
     client = rehearsal.vault("")
     auth = client.auth.jwt.jwt_login(role="agent", jwt=rehearsal.token("alice", WORKFLOW), path=f"agents/{WORKFLOW}")[
         "auth"
     ]
     client.token = auth["client_token"]
-    return client, auth["entity_id"]
+    yield client, auth["entity_id"]
+    for name in ("first", "kept"):  # else whoever verifies this agent's ledger would find anchors that fit nothing
+        rehearsal.vault().delete(f"{ANCHOR_MOUNT}/metadata/{WORKFLOW}/{auth['entity_id']}/{name}")
 
 
 def write(client: hvac.Client, path: str, data: dict[str, Any], cas: int | None = 0) -> None:

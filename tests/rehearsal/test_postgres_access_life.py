@@ -251,7 +251,11 @@ def test_a_view_is_no_table(bench: Bench) -> None:
 def test_a_grant_that_does_not_take_leaves_nothing_behind(bench: Bench) -> None:
     """PostgreSQL only warns when somebody without the right to grant grants."""
     signature = "FUNCTION close_incident(text, bigint, text, text, text)"
-    function = {"schema": "public", "function": "close_incident", "arguments": ["bigint", "text", "text", "text"]}
+    function = {
+        "schema": "public",
+        "function": "close_incident",
+        "arguments": ["text", "bigint", "text", "text", "text"],
+    }
     bench.admin(f"REVOKE GRANT OPTION FOR EXECUTE ON {signature} FROM app_owner")
     try:
         with pytest.raises(PostgresRefusedError, match="missing: public close_incident EXECUTE"):
@@ -263,10 +267,16 @@ def test_a_grant_that_does_not_take_leaves_nothing_behind(bench: Bench) -> None:
 
 
 def test_functions_are_granted_exactly(bench: Bench) -> None:
-    function = {"schema": "public", "function": "close_incident", "arguments": ["bigint", "text", "text", "text"]}
+    function = {
+        "schema": "public",
+        "function": "close_incident",
+        "arguments": ["text", "bigint", "text", "text", "text"],
+    }
     deploy_group(bench.inputs(tables=[], functions=[function]))
     with bench.connect_agent() as agent:
-        assert agent.execute(f"SELECT close_incident(-1, 'x', 'y', 'sha256:{'c' * 64}')").fetchall() == [(None,)]
+        assert agent.execute(f"SELECT close_incident('emea', -1, 'x', 'y', 'sha256:{'c' * 64}')").fetchall() == [
+            (None,)
+        ]
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             agent.execute("SELECT create_vendor('emea', 'x', 'DE', 'y', 'z')")
 

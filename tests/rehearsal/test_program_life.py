@@ -95,7 +95,7 @@ def test_the_brokers_password_is_a_secret_of_the_foundation(rehearsal: LiveRehea
     connection = next(r for r in export(rehearsal, FOUNDATION) if r["type"].endswith("SecretBackendConnection"))
     assert "ciphertext" in json.dumps(connection["inputs"]["postgresql"])
     shown = rehearsal.run("pulumi", "stack", "output", "--json", "--stack", FOUNDATION).stdout
-    assert set(json.loads(shown)) == {"boundary", "connections", "deployer"}
+    assert set(json.loads(shown)) == {"boundary", "connections", "deployer", "operator", "trail"}
 
 
 def test_no_code_stands_in_the_state(rehearsal: LiveRehearsal) -> None:

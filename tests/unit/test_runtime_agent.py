@@ -45,6 +45,29 @@ def test_logs_in_with_its_jwt_and_ends_what_it_began(vault: Vault) -> None:
     ]
 
 
+def test_a_refusal_of_a_token_that_another_thread_replaced_is_no_refusal(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenBao may say no more of a dead token than that permission is denied."""
+    path, second = "narrowgate-database/creds/summaries.incidents", f"{TOKEN}-2"
+    answered = vault.answers[path]
+    vault.answers["auth/agents/summaries/login"] = [(200, Vault.auth()), (200, Vault.auth(second))]
+    ask = vault.request
+
+    def replace(method: str, url: str, **arguments: Any) -> requests.Response:  # noqa: ANN401 - as requests has them
+        if url.endswith("lookup-self") and agent._login._generation == 1:  # noqa: SLF001 - the other thread
+            agent._login._log_in_again(1)  # noqa: SLF001 - as above
+            vault.answers[path] = answered
+        return ask(method, url, **arguments)
+
+    vault.answers[path] = (403, errors("permission denied"))
+    with login(MANIFEST, lambda: JWT) as agent:
+        monkeypatch.setattr(vault, "request", replace)
+        assert agent.credential("incidents").values["password"] == PASSWORD
+    used = [headers.get("X-Vault-Token") for _, called, headers, _ in vault.calls if called == path]
+    assert used == [TOKEN, second]
+
+
 def test_logs_out_also_when_the_agents_code_fails(vault: Vault) -> None:
     with pytest.raises(ZeroDivisionError), login(MANIFEST, JWT):
         raise ZeroDivisionError
