@@ -27,7 +27,7 @@ from narrowgate.rules import RULES, Finding, RunningJudgement, Settings, judge
 from narrowgate_policies.configuration import read_settings
 from narrowgate_policies.properties import holds_unknown, plain
 from narrowgate_policies.resource import Resource
-from narrowgate_policies.translate import READERS, called, facts_of
+from narrowgate_policies.translate import called, facts_of
 from narrowgate_policies.wording import violation_text
 
 if TYPE_CHECKING:
@@ -54,9 +54,6 @@ class Bench:
 
     def hear(self, args: ResourceValidationArgs) -> None:
         """Judge one resource; what is wrong waits for the policies of the rules (`collect`)."""
-        if args.resource_type not in READERS:
-            self._call.waiting = {}
-            return
         inputs = plain(args.props)
         resource = Resource(type=args.resource_type, urn=args.urn, properties=inputs, later=pulumi.runtime.is_dry_run())
         with self._lock:
@@ -91,8 +88,6 @@ class Bench:
             return unpacked[urn]
 
         for each in args.resources:
-            if each.resource_type not in READERS:
-                continue
 
             def resolve(name: str, depends: Mapping[str, Any] = each.property_dependencies) -> tuple[str, ...]:
                 targets = [found.urn for found in depends.get(name, ()) if found.urn in by_urn]

@@ -8,6 +8,7 @@ Tests that share one run in one worker, one after the other, so whoever breaks s
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,15 +23,26 @@ if TYPE_CHECKING:
 
     from rehearsal.live import LiveRehearsal
 
+TESTS = Path(__file__).parents[1]
 SHARED = ("rehearsal", "servers", "both", "bench")
 
 
+@pytest.hookimpl(tryfirst=True)  # the groups must be known before xdist reads them
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share servers, or a module's own, in one worker."""
     for item in items:
-        for fixture in SHARED:
-            if fixture in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.rehearsal)
-                item.add_marker(pytest.mark.xdist_group(fixture))
+        room = item.path.relative_to(TESTS).parts[0]
+        shared = [fixture for fixture in SHARED if _is_ours(item, fixture)]
+        if shared:
+            item.add_marker(pytest.mark.rehearsal)
+        if shared or (room in {"rehearsal", "rules"} and not item.get_closest_marker("xdist_group")):
+            item.add_marker(pytest.mark.xdist_group("_".join(shared) or item.path.stem))
+
+
+def _is_ours(item: pytest.Item, fixture: str) -> bool:
+    """Say whether the test uses this module's `fixture`, and not one of its own that is called the same."""
+    definitions = getattr(item, "_fixtureinfo").name2fixturedefs.get(fixture, ())  # noqa: B009 - not public
+    return bool(definitions) and definitions[-1].func.__module__ == __name__
 
 
 @pytest.fixture(scope="session")
