@@ -13,6 +13,7 @@ import typer
 
 from narrowgate.access.render import Format
 from narrowgate.cli import _access_audit as audit
+from narrowgate.cli._access_drift import drift
 
 if TYPE_CHECKING:
     from narrowgate.access.diff import PlanComparison
@@ -272,3 +273,6 @@ app.command(
         "narrowgate access review -e prod -l ledgers/ --cloudtrail trail/ --format csv > review.csv",
     ),
 )(audit.review)
+app.command(
+    "drift", epilog=_epilog("narrowgate access drift --env prod", "narrowgate access drift -e prod --format json")
+)(drift)
