@@ -33,6 +33,8 @@ POLICY_PREFIXES: Final = ("agent.", "gated.", "tool.")
 APPROVERS_MOUNT: Final = "approvers"
 EXECUTORS_MOUNT: Final = "executors"
 REQUEST_LOGINS: Final = "gated."
+# The inline policy by which an operator cuts a role's sessions off: it stays after a restore, and only denies.
+REVOKED_POLICY: Final = "narrowgate-revoked"
 # The IAM roles that a workflow stack makes.
 ROLE_KINDS: Final = ("tool", "gated")
 

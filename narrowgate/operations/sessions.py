@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from narrowgate.compile import names
 from narrowgate.operations.errors import OperationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-POLICY_NAME: Final = "narrowgate-revoked"
+POLICY_NAME: Final = names.REVOKED_POLICY
 LONGEST_SESSION: Final = timedelta(hours=12)
 """The most that IAM's MaxSessionDuration allows: an older cut has nothing left to cut."""
 MARGIN: Final = timedelta(seconds=5)

@@ -31,6 +31,10 @@ FORBIDDEN = {
     | CLIENTS
     | OUTSIDE
     | {"cryptography", "pydantic", "ruamel", "structlog", "typer"},
+    **{
+        f"narrowgate.audit.drift.{module}": DEPLOY | CLIENTS | OUTSIDE | {"narrowgate.operations", "narrowgate.cli"}
+        for module in ("comparison", "expected", "facts", "grants", "render", "row_conditions")
+    },
     "narrowgate.runtime": DEPLOY
     | OUTSIDE
     | {"narrowgate.compile", "narrowgate.declarations", "narrowgate.rules", "narrowgate.testing", "pytest"},

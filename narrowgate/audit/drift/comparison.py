@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from narrowgate.audit.drift.facts import Json, Standing, StandingMount, StandingRole
     from narrowgate.compile.documents import IamRole
 
-REVOKED_POLICY: Final = "narrowgate-revoked"
-"""The inline policy by which `narrowgate revoke` cuts sessions off; it stays, and only denies."""
 MOUNT_PREFIX: Final = "narrowgate-"
 """What the secrets mounts that a foundation makes begin with, unless its bindings say otherwise."""
 POLICY_PREFIXES: Final = (*names.POLICY_PREFIXES, names.SYSTEM_PREFIX)
@@ -71,7 +69,7 @@ def _judge_roles(expected: Expected, standing: Standing) -> Iterator[Finding]:
 
 def _judge_role(expected: Expected, known: IamRole, role: StandingRole) -> Iterator[str]:
     locked = expected.locked
-    inline = {n: d for n, d in role.policies.items() if n != REVOKED_POLICY or not _only_denies(d)}
+    inline = {n: d for n, d in role.policies.items() if n != names.REVOKED_POLICY or not _only_denies(d)}
     wider = locked.judge_place(role.name, role.path, role.max_session_seconds)
     if wider is not None:
         yield wider
