@@ -145,6 +145,28 @@ def test_others_roles_of_a_shared_engine_are_theirs(expected: Expected, standing
         assert [finding.kind for finding in found] == kinds
 
 
+def test_claims_that_name_another_mounts_logins_are_found(expected: Expected, standing: Standing) -> None:
+    assert standing.secret_roles is not None
+    assert standing.auth_mounts is not None
+    path = "identity/oidc/token/nightly-reconciliation.payments"
+    known = expected.locked.secret_roles[path]
+    template = '{"sub": {{identity.entity.aliases.ACCESSOR.name}}}'
+    known = replace(
+        known,
+        placeholder="ACCESSOR",
+        role=replace(known.role, settings={**known.role.settings, "template": template}),
+    )
+    locked = replace(expected.locked, secret_roles={**expected.locked.secret_roles, path: known})
+    own = standing.auth_mounts["agents/nightly-reconciliation"].accessor
+    other = standing.auth_mounts[f"agents/{WORKFLOW}"].accessor
+    for accessor, clean in ((own, True), (other, False)):
+        settings = {**known.role.settings, "template": template.replace("ACCESSOR", accessor)}
+        roles = {**standing.secret_roles, "identity/oidc/role": {"nightly-reconciliation.payments": settings}}
+        found = find_drift(replace(expected, locked=locked), replace(standing, secret_roles=roles))
+        assert (found == []) is clean
+        assert clean or other in found[0].detail
+
+
 # PostgreSQL -----------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +228,17 @@ def test_functions_that_are_missing_are_found(expected: Expected, database: Data
         "EXECUTE on public.close_incident is missing",
         "EXECUTE on public.create_vendor is missing",
     }
+
+
+@pytest.mark.parametrize("condition", ["true", "(tenant = 'apac'::text)", "(lower(tenant) = 'emea'::text)", ""])
+def test_other_rows_are_found(expected: Expected, database: Database, condition: str) -> None:
+    first = next(policy for policy in database.catalog.policies if policy.command == "SELECT")
+    policies = tuple(
+        replace(policy, using=condition) if policy == first else policy for policy in database.catalog.policies
+    )
+    (found,) = judge(expected, replace(database, catalog=replace(database.catalog, policies=policies)))
+    assert "admits other rows than the lock" in found.detail
+    assert first.roles[0] in found.thing
 
 
 def test_who_made_the_groups_is_one_and_another_is_a_stranger(expected: Expected, database: Database) -> None:
