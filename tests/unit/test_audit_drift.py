@@ -122,6 +122,18 @@ def test_a_cut_of_sessions_is_no_drift_and_one_that_allows_is(expected: Expected
         assert (find_drift(expected, replace(standing, roles={**standing.roles, name: more})) == []) is clean
 
 
+def test_a_broker_that_the_bindings_name_is_its_owners(expected: Expected, standing: Standing) -> None:
+    assert standing.roles is not None
+    aws = replace(expected.environment.aws, broker_arn="arn:aws:iam::111111111111:role/narrowgate/dev/broker")
+    bound = replace(expected, environment=replace(expected.environment, aws=aws))
+    for path, kinds in (("/narrowgate/dev/", []), ("/narrowgate/dev/tool/", [Kind.UNKNOWN])):
+        broker = StandingRole("broker", path, {}, {}, (), None, 3600)
+        found = find_drift(bound, replace(standing, roles={**standing.roles, "broker": broker}))
+        assert [finding.kind for finding in found] == kinds
+    unread = find_drift(bound, replace(standing, roles={**standing.roles, "broker": None}))
+    assert [finding.kind for finding in unread] == [Kind.UNKNOWN]
+
+
 def test_a_revoked_workflow_has_no_login(expected: Expected, standing: Standing) -> None:
     assert standing.auth_roles is not None
     mount = f"agents/{WORKFLOW}"

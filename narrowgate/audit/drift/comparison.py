@@ -59,8 +59,9 @@ def _judge_roles(expected: Expected, standing: Standing) -> Iterator[Finding]:
     for name, role in standing.roles.items():
         thing = f"IAM role {name}"
         if name not in known:
-            where = "" if role is None else f" (at {role.path})"
-            yield Finding("aws", thing, Kind.UNKNOWN, _NO_PLAN + where)
+            aws, path = expected.environment.aws, None if role is None else role.path
+            if f"arn:{aws.partition}:iam::{aws.account}:role{path}{name}" not in expected.bound_roles:
+                yield Finding("aws", thing, Kind.UNKNOWN, f"{_NO_PLAN}{f' (at {path})' if path else ''}")
         elif role is not None:
             yield from (Finding("aws", thing, Kind.CHANGED, d) for d in _judge_role(expected, known[name], role))
     for name in sorted(known.keys() - standing.roles.keys()):

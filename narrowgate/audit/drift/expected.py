@@ -59,6 +59,13 @@ class Expected:
         """Return what the environment's group roles in PostgreSQL begin with."""
         return names.group_role_name(self.environment.name, "w", "t").rpartition("w_t")[0]
 
+    @property
+    def bound_roles(self) -> frozenset[str]:
+        """Return the ARNs of principals that the bindings name: brokers and people on call, which their owners made."""
+        aws, operator = self.environment.aws, self.environment.operator
+        named = (aws.broker_arn, aws.gated_broker_arn, "" if operator is None else operator.aws_principal)
+        return frozenset(arn for arn in named if arn)
+
     @classmethod
     def read(cls, environment: Environment, lock_path: Path) -> Expected:
         """Return what the lock at `lock_path` and the bindings of `environment` say; raise `LockError` as it does."""
