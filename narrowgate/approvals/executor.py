@@ -287,15 +287,31 @@ class Executor:
             self._publish(held)
             return True
         except CaseAlteredError as error:
-            self._record(request, Outcome(State.REFUSED, str(error), str(held["digest"]), self.name, _at()))
-            self._close(request, held)
-            return True
+            return self._end_altered(request, held, str(error))
         outcome = self._unwritten.get(request) or Execution(self, stored.case, held).proceed(stopped=stopped)
         if outcome is None:
             return False
         self._unwritten[request] = outcome
         self._record(request, outcome)
         del self._unwritten[request]
+        self._close(request, held)
+        return True
+
+    def _end_altered(self, request: str, held: Any, words: str) -> bool:  # noqa: ANN401 - a held entry's data
+        """End a request whose case is not what was held, unless another replica may be executing what it has read."""
+        mine = {"version": 1, "executor": self.name, "at": _at(), "ends": State.REFUSED.value, "words": words}
+        claim = self.store.read_claim(request)
+        outcome = Outcome(State.REFUSED, words, str(held["digest"]), self.name, _at())
+        if claim is None and not self.store.create_claim(request, mine):
+            return False
+        if claim is not None and claim.data["executor"] != self.name:
+            age = (now() - datetime.fromisoformat(str(claim.data["at"]))).total_seconds()
+            if age < self.claim_seconds:
+                return False
+            if not claim.data.get("ends"):
+                words = f"the executor {claim.data['executor']} began to execute it, and its case was altered since"
+                outcome = Outcome(State.IN_DOUBT, words, str(held["digest"]), self.name, _at())
+        self._record(request, outcome)
         self._close(request, held)
         return True
 

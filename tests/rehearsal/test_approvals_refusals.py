@@ -432,6 +432,21 @@ def test_an_altered_case_is_neither_shown_nor_executed(bench: GateBench, what: s
     executor.work()
 
 
+def test_a_case_altered_while_another_executes_it_is_in_doubt_not_refused(bench: GateBench) -> None:
+    request = bench.draft("Altered Late Oy")
+    first = bench.executor()
+    first.work()
+    claim = {"version": 1, "executor": first.name, "at": now().isoformat(), "approvers": []}
+    assert Store(bench.gate, first.vault).create_claim(request, claim)
+    path = f"{MOUNTS['cases']}/data/{request.replace('.', '/')}"
+    entry = bench.root.read(path)["data"]["data"]
+    bench.root.write_data(path, data={"data": entry, "options": {"cas": 1}})  # a second version
+    bench.executor().work()
+    assert Store(bench.gate, first.vault).read_outcome(request) is None
+    bench.executor(claim_seconds=0).work()
+    assert bench.record(request)["state"] == "in-doubt"
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
