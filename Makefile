@@ -32,13 +32,13 @@ format: venv ## format and sort imports
 	$(BIN)/ruff check --fix .
 
 test: venv ## every test but the long ones; sets up all it needs
-	$(PYTEST) -m "not long" -n $(JOBS) --dist loadgroup
+	$(PYTEST) -m "not long" -n $(JOBS) --dist loadfile
 
 browser: venv ## a Chromium for the tests of the approvers' page, unless the machine has one
 	@$(BIN)/python -m rehearsal.browser
 
 test-long: browser ## random, fault and cross-check tests that take minutes
-	$(PYTEST) -m long -n $(JOBS) --dist loadgroup
+	$(PYTEST) -m long -n $(JOBS) --dist loadfile
 
 bench: venv ## speed, as ratios within one run
 	@missed=0; for file in benchmarks/bench_*.py; do $(BIN)/python $$file || missed=1; done; exit $$missed

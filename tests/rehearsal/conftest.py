@@ -2,13 +2,13 @@
 
 `rehearsal` is the whole system deployed to dev, from a copy of `stacks` that tests may edit; `both` is dev and prod;
 `servers` is the servers of dev only; `bench` is a deployed gate with more actions than the checkout declares.
-Tests that share one run in one worker, one after the other, so whoever breaks something must mend it.
+The tests of one file run in one worker, one after the other; files share what a worker has. So whoever breaks something
+must mend it.
 """
 
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,20 +23,13 @@ if TYPE_CHECKING:
 
     from rehearsal.live import LiveRehearsal
 
-TESTS = Path(__file__).parents[1]
 SHARED = ("rehearsal", "servers", "both", "bench")
 
 
-@pytest.hookimpl(tryfirst=True)  # the groups must be known before xdist reads them
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share servers, or a module's own, in one worker."""
     for item in items:
-        room = item.path.relative_to(TESTS).parts[0]
-        shared = [fixture for fixture in SHARED if _is_ours(item, fixture)]
-        if shared:
+        if any(_is_ours(item, fixture) for fixture in SHARED):
             item.add_marker(pytest.mark.rehearsal)
-        if shared or (room in {"rehearsal", "rules"} and not item.get_closest_marker("xdist_group")):
-            item.add_marker(pytest.mark.xdist_group("_".join(shared) or item.path.stem))
 
 
 def _is_ours(item: pytest.Item, fixture: str) -> bool:

@@ -18,7 +18,7 @@ from rehearsal.processes import stop_named
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("access-postgres")]
+pytestmark = pytest.mark.rehearsal
 
 DATABASE = "access"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from access_vault_oracle import Oracle
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("access-vault")]
+pytestmark = pytest.mark.rehearsal
 LONG = pytest.mark.long
 OPENBAO = vault.Server.OPENBAO
 

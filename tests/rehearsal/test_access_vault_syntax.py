@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from access_vault_oracle import Oracle
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("access-vault")]
+pytestmark = pytest.mark.rehearsal
 
 GROUP = 'factor "f" { controlled_capabilities = ["read"] identity { group_names = ["g"] approvals = 1 } }'
 HCL = (

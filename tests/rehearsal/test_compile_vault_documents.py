@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from narrowgate.compile.documents import PlanDocuments, ToolDocuments, WorkflowDocuments
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("compile-vault")]
+pytestmark = pytest.mark.rehearsal
 CATALOGUE = Path(__file__).resolve().parents[1] / "golden" / "catalogue"
 KEY = ec.generate_private_key(ec.SECP256R1())
 HOSTILE = 'alice "}} {{identity.entity.id}} \\'

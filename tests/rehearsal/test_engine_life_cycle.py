@@ -12,7 +12,7 @@ from engine_bench import ACCOUNT, TRUST, EngineBench, open_aws, open_vault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("engine-life-cycle")]
+pytestmark = pytest.mark.rehearsal
 
 ROLE = """
     import pulumi_aws as aws

@@ -16,7 +16,7 @@ from engine_bench import VENV, EngineBench
 
 from rehearsal.pulumi_home import list_project_plugins
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("engine-programs")]
+pytestmark = pytest.mark.rehearsal
 
 GONE_SECONDS = 15.0
 # Longer than the engine takes to end and its plugins to follow; it may wait for a resource when it is asked to end.

@@ -15,7 +15,7 @@ from rehearsal.engine import ensure_aws_secrets_engine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("engine-types")]
+pytestmark = pytest.mark.rehearsal
 
 AWS_PROGRAM = """
     import pulumi_aws as aws

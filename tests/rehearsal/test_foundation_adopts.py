@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import hvac
     from engine_bench import Project
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("foundation-adopts")]
+pytestmark = pytest.mark.rehearsal
 
 STACKS = CHECKOUT / "stacks"
 ALL = ("aws", "database", "issuer", "kv", "pki", "signing_key")

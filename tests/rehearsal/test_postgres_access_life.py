@@ -24,7 +24,7 @@ from postgres_bench import DRAFT, GROUP, READ, Bench, clean, open_bench
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("postgres-access")]
+pytestmark = pytest.mark.rehearsal
 
 
 @pytest.fixture(scope="module")

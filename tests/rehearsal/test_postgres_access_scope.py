@@ -14,7 +14,7 @@ from rehearsal import postgres
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("postgres-access")]
+pytestmark = pytest.mark.rehearsal
 
 
 @pytest.fixture(scope="module")

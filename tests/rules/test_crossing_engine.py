@@ -12,7 +12,7 @@ from rehearsal.engine import ensure_engine
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("rules-engine")]
+pytestmark = pytest.mark.rehearsal
 
 OURS = {
     "account": ("111111111111", "222222222222", "share the AWS account 222222222222"),

@@ -17,7 +17,7 @@ from rehearsal.engine import ensure_engine
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.xdist_group("rules-engine")]
+pytestmark = pytest.mark.rehearsal
 
 PROGRAM = """\
 import json
