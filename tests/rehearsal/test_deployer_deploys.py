@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ci_job import Job, start_job
@@ -71,7 +71,12 @@ def read_login(rehearsal: LiveRehearsal) -> int:
 
 def test_the_rehearsal_was_deployed_by_the_deployer(rehearsal: LiveRehearsal) -> None:
     events = [json.loads(line) for line in rehearsal.layout.cloudtrail.read_text().splitlines()]
-    made = [e for e in events if e["eventName"] == "CreateRole" and "/tool/" in json.dumps(e["requestParameters"])]
+    first: dict[str, Any] = {}
+    for event in events:
+        if event["eventName"] == "CreateRole":
+            first.setdefault(event["requestParameters"]["roleName"], event)
+    roles = rehearsal.aws("iam").list_roles(PathPrefix="/narrowgate/dev/tool/")["Roles"]
+    made = [first[role["RoleName"]] for role in roles]
     assert made
     assert {e["userIdentity"]["sessionContext"]["sessionIssuer"]["userName"] for e in made} == {"ng-dev-deployer"}
     assert not [e for e in made if "errorCode" in e]
