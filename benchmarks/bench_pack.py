@@ -1,8 +1,8 @@
 """What the policy pack costs: `pulumi preview` of 300 workflows with it, and with a pack of one empty rule, in turn.
 
 The real engine, program and components; a provider that accepts everything, so that nothing else takes its time.
-Targets: 1.15 times the empty pack's time, and 1 ms a resource. The best of each pack's runs counts. The last line is
-JSON.
+Targets: 1.15 times the empty pack's processor time (the engine's, the program's and the plugins'), and 1 ms of it a
+resource. The median of each pack's runs counts. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import argparse
 import json
 import os
 import re
+import resource
+import statistics
 import sys
 import tempfile
 import time
@@ -39,15 +41,20 @@ PolicyPack("empty", [nothing])
 """
 
 
-def measure(bench: Bench, stacks: Path, files: dict[str, str]) -> tuple[float, int]:
-    """Return the seconds of one preview, and the number of resources that it would make."""
-    start = time.perf_counter()
+def measure(bench: Bench, stacks: Path, files: dict[str, str]) -> tuple[float, float, int]:
+    """Return one preview's processor seconds and clock seconds, and the number of resources that it would make."""
+    before, start = _used(), time.perf_counter()
     run = bench.run_program(stacks, "dev", files, "preview")
-    seconds = time.perf_counter() - start
+    processor, clock = _used() - before, time.perf_counter() - start
     made = re.search(r"\+ (\d+) to create", run.output)
     if run.status or made is None:
         raise SystemExit(run.output[-3000:])
-    return seconds, int(made[1])
+    return processor, clock, int(made[1])
+
+
+def _used() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> int:
@@ -64,23 +71,24 @@ def main() -> int:
         write_declarations(stacks, options.workflows)
         plan = load_plan(stacks, load_environment(stacks, "dev"))
         lock_file(stacks, "dev").parent.mkdir(exist_ok=True)
-        best: dict[str, float] = {}
+        seconds: dict[str, list[float]] = {"empty": [], "ours": []}
         resources = 0
         with bind_own_stacks(stacks, folder) as files:
             lock_file(stacks, "dev").write_text(write_lock(plan), encoding="utf-8")
             for turn in range(options.runs):
-                for kind in ("empty", "ours"):
+                for kind, measured in seconds.items():
                     place = folder / f"{kind}-{turn}"
                     place.mkdir()
                     pack = write_pack(place / "policies", stacks)
                     if kind == "empty":
                         (pack / "__main__.py").write_text(EMPTY, encoding="utf-8")
                     bench = Bench(place, engine.path, engine.version, pack=pack, stacks=stacks, seconds=1800)
-                    seconds, resources = measure(bench, stacks, files)
-                    print(f"{kind:6} {seconds:6.1f} s for {resources} resources", flush=True)
-                    best[kind] = min(best.get(kind, seconds), seconds)
-    ratio = best["ours"] / best["empty"]
-    each = (best["ours"] - best["empty"]) / resources * 1000
+                    processor, clock, resources = measure(bench, stacks, files)
+                    measured.append(processor)
+                    print(f"{kind:5} {processor:6.1f} s of processor, {clock:6.1f} s on the clock", flush=True)
+    ours, empty = (statistics.median(seconds[kind]) for kind in ("ours", "empty"))
+    ratio, each = ours / empty, (ours - empty) / resources * 1000
+    print(f"{options.workflows} workflows, {resources} resources")
     print(f"ratio {ratio:.2f} (target {TARGET_RATIO}), {each:.2f} ms a resource (target {TARGET_MILLISECONDS})")
     print(json.dumps({"benchmark": "pack", "ratio": round(ratio, 3), "milliseconds_a_resource": round(each, 3)}))
     return 0 if ratio <= TARGET_RATIO and each <= TARGET_MILLISECONDS else 1

@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from narrowgate_policies.pack import serve
+from narrowgate_policies.service import serve
 
 serve(Path(__file__).resolve().parents[1] / "stacks")

@@ -228,10 +228,10 @@ class Estate:
                 yield self._sharing(key, next(reversed(users))[0], 1)
         for login, role in self._logins.items():
             yield self._token(login, login, role.line)
-        yield from self._audit_log()
+        yield from self.whole()
 
-    def _audit_log(self) -> Iterator[AuditLog]:
-        """Yield what the stack says of its audit trail, where it makes one or must have one."""
+    def whole(self) -> Iterator[AuditLog]:
+        """Yield what only a whole stack can be judged by: its audit trail, where it makes one or must have one."""
         by_type: dict[type[Fact], list[Fact]] = {}
         for facts in self._facts.values():
             for fact in facts:

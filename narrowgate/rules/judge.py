@@ -16,7 +16,7 @@ from narrowgate.rules.settings import Settings
 from narrowgate.rules.system_identities import REPLACED_RULES, is_system_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from narrowgate.rules.facts import Fact
     from narrowgate.rules.finding import Finding
@@ -33,6 +33,18 @@ class RunningJudgement:
     def add(self, at: str, facts: Iterable[Fact]) -> list[Finding]:
         """Set what is known of the resource `at` and return what is wrong since then, each finding once."""
         return _unique(self._judge_subjects(self._estate.put(at, facts)))
+
+    def finish(self, anew: Mapping[str, Iterable[Fact]]) -> list[Finding]:
+        """Set what is `anew` known of resources, by place, now that all are; return what is wrong since then, sorted.
+
+        What a stack lacks is judged here alone.
+        """
+        known = {at: tuple(facts) for at, facts in anew.items()}
+        for at, facts in known.items():
+            self._estate.put(at, facts)
+        # Once all is known, so that each subject is judged with what another resource says anew.
+        touched = [subject for at, facts in known.items() for subject in self._estate.put(at, facts)]
+        return sorted(_unique(self._judge_subjects([*touched, *self._estate.whole()])))
 
     def _judge_subjects(self, subjects: Iterable[Subject]) -> Iterator[Finding]:
         for subject in subjects:

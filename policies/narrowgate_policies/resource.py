@@ -47,7 +47,8 @@ COMPOSED: Final = frozenset({"template"})
 class Resource:
     """A registered resource; `outputs` is what it came out as, as far as that is known.
 
-    `later` says that a reference which is unknown now is judged with the whole stack.
+    `later` says that a reference which is unknown now is judged with the whole stack. `deferred` says that something
+    can only be told then.
     """
 
     type: str
@@ -69,6 +70,12 @@ class Resource:
         """Return a property that is a plain text; `default` where it is absent or unknown."""
         value = self.get(name)
         return default if value is None or value is UNKNOWN else str(value)
+
+    def output(self, name: str) -> Any:  # noqa: ANN401 - JSON
+        """Return what the resource came out with; None as long as it does not exist."""
+        value = self.outputs.get(name)
+        self.deferred |= value is None
+        return value
 
     def document(self, name: str, why: str) -> str | None:
         """Return a document as text, or None where there is none; an unknown one becomes a fact of its own."""

@@ -144,7 +144,7 @@ def _named(fields: Mapping[str, Any]) -> Iterator[str]:
 
 def read_key(resource: Resource) -> Iterator[Fact]:
     """Read aws:kms/key:Key."""
-    made = (resource.outputs.get("arn"), resource.outputs.get("keyId"))
+    made = (resource.output("arn"), resource.output("keyId"))
     called = (resource.urn, *(name for name in made if isinstance(name, str)))
     yield EncryptionKey(at=resource.urn, names=called, rotated=_is_set(resource, "enableKeyRotation"))
 

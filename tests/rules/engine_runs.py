@@ -24,7 +24,7 @@ STACKS = Path(__file__).resolve().parent / "stacks"
 PACK = """\
 from pathlib import Path
 
-from narrowgate_policies.pack import serve
+from narrowgate_policies.service import serve
 
 serve(Path({stacks!r}))
 """

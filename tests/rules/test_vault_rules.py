@@ -9,6 +9,7 @@ import pytest
 from narrowgate.rules import RunningJudgement, Settings, judge
 from narrowgate.rules.facts import (
     Fact,
+    Foundation,
     VaultAudit,
     VaultAuthRole,
     VaultEntity,
@@ -149,3 +150,21 @@ def test_policies_of_groups_and_entities_are_refused(kind: type[VaultGroup | Vau
     assert "vault-group-no-policies" in rules_of(
         [*BASELINE, kind(at="one", name="one", policies=("executor.tickets",))]
     )
+
+
+def test_what_is_known_at_the_end_is_judged_with_all_the_rest() -> None:
+    judgement = RunningJudgement(SETTINGS)
+    for fact in (LOGIN, BASELINE[0]):
+        assert judgement.add(fact.at, [fact]) == []
+    # The login, which comes first, is judged with the policy that comes after it.
+    opened = replace(OWN, text='path "gated/creds/tickets" {\n  capabilities = ["read"]\n}\n')
+    found = judgement.finish({LOGIN.at: [LOGIN], OWN.at: [opened]})
+    whole = judge([LOGIN, BASELINE[0], opened], SETTINGS)
+    assert {(one.rule, one.message) for one in found} == {(one.rule, one.message) for one in whole} != set()
+    assert judgement.finish({LOGIN.at: [LOGIN], OWN.at: [OWN]}) == []
+
+
+def test_what_a_stack_lacks_is_found_at_the_end() -> None:
+    judgement = RunningJudgement(SETTINGS)
+    assert judgement.add("foundation", [Foundation(at="foundation")]) == []
+    assert [finding.rule for finding in judgement.finish({})] == ["trail-required"]
