@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pulumi
 from pulumi.output import Unknown
 from pulumi.runtime.rpc import is_rpc_secret, unwrap_rpc_secret
@@ -45,14 +46,42 @@ def judge_every_resource(environment: Environment, lock: Path, foreign: tuple[Fo
     """
     judge = ResourceJudge(settings_for(environment, lock, foreign))
     pulumi.runtime.register_resource_transform(judge.hear)
+    _end_without_traceback(judge)
+
+
+def _end_without_traceback(judge: ResourceJudge) -> None:
+    """Have a refusal end the program as a mistake of its author, not as a crash.
+
+    The engine sends the refusal back as what registering the resource answers, of which the SDK makes an exception that
+    no program can catch and that is shown with the SDK's own frames. An SDK that registers resources in another way
+    would show those again; the refusal stands either way.
+    """
+    monitor: Any = pulumi.runtime.settings.get_monitor()
+    register = monitor.RegisterResource
+
+    def register_or_end(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the SDK passes
+        try:
+            return register(*arguments, **options)
+        except grpc.RpcError as error:
+            said = str(error.details()) if isinstance(error, grpc.Call) else ""
+            refusal = next((text for text in judge.refusals if text in said), None)
+            if refusal is None:
+                raise
+            raise pulumi.RunError(f"Nothing more is deployed: {refusal}") from None
+
+    monitor.RegisterResource = register_or_end
 
 
 class ResourceJudge:
-    """Judges resources one by one as the engine asks about them, and remembers them."""
+    """Judges resources one by one as the engine asks about them, and remembers them.
+
+    `refusals` are the texts of all errors that it raised so far.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._judgement = RunningJudgement(settings)
         self._heard: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.refusals: list[str] = []
 
     async def hear(self, args: pulumi.ResourceTransformArgs) -> None:
         """Return nothing, which leaves the resource as it is; raise `RefusedResourceError` where a rule refuses it."""
@@ -74,7 +103,9 @@ class ResourceJudge:
             pulumi.log.error(violation_text(finding, name_rule=True))
         if findings:
             rules = ", ".join(dict.fromkeys(finding.rule for finding in findings))
-            raise RefusedResourceError(f"{args.type_} {args.name!r} is refused ({rules}): the errors above say why")
+            refusal = f"{args.type_} {args.name!r} is refused ({rules}): the errors above say why"
+            self.refusals.append(refusal)
+            raise RefusedResourceError(refusal)
 
 
 async def _known(value: Any, depends: set[str]) -> Any:  # noqa: ANN401 - what the SDK hands over, JSON (with UNKNOWN) out

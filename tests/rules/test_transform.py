@@ -45,6 +45,8 @@ def test_preview_refuses_without_the_pack(bench: Bench, program: str) -> None:
     run = bench.run_judged(program)
     assert run.status != 0, run.output
     assert "Policies:" not in run.output
+    assert "Nothing more is deployed: " in run.output
+    assert "Traceback" not in run.output
     assert run.created == ()
     if f"[{rule}]" in run.output:
         assert resource in run.output
@@ -66,6 +68,7 @@ def test_what_is_refused_is_never_created_without_a_preview(bench: Bench, progra
     run = bench.run_judged(program, "up", "--yes", "--skip-preview")
     assert run.status != 0, run.output
     assert "is refused" in run.output
+    assert "Traceback" not in run.output
     assert not [urn for urn in run.created if urn.endswith(f"::{refused}")]
 
 
@@ -110,4 +113,5 @@ def test_a_hand_written_resource_beside_ours_is_refused(
         assert rule in run.output
     assert "demo-beside-ours" in run.output
     assert ("Policies:" in run.output) == pack
+    assert "Traceback" not in run.output
     assert run.created == ()
