@@ -2,7 +2,8 @@
 
 Both programs run in the real engine, over providers that accept everything, in turns: what differs is our code alone.
 The flat one is what somebody would write without us: one constructor call of the real SDK's classes for each resource,
-with its inputs as literals. Target: 1.10 times the flat program's processor time. The last line is JSON.
+with its inputs as literals and the same dependencies, without which a deploy would make policies before their roles.
+Target: 1.10 times the flat program's processor time. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from bench_compile_plan import write_declarations
 
@@ -54,32 +55,51 @@ import pulumi_aws
 import pulumi_vault
 from narrowgate_pulumi.postgres import PostgresAccess
 
-aws_opts = pulumi.ResourceOptions(provider=pulumi_aws.Provider("aws", region="eu-central-1"))
-vault_opts = pulumi.ResourceOptions(provider=pulumi_vault.Provider("vault", address="https://vault.dev.example.com:8200"))
+aws = pulumi_aws.Provider("aws", region="eu-central-1")
+vault = pulumi_vault.Provider("vault", address="https://vault.dev.example.com:8200")
 """
 POSTGRES: Final = "pulumi-python:dynamic/narrowgate:PostgresAccess"
 
 
-def list_resources(program: str) -> list[tuple[str, str, dict[str, object]]]:
-    """Return what `program` registers, by type and name, with all inputs: components themselves left out."""
-    recorder, _ = run_mocked(lambda: exec(compile(program, "components", "exec"), {}))  # noqa: S102 - a program of ours
+class Registered(NamedTuple):
+    """A resource as it was registered: `after` names those that it depends on, by property or by option."""
+
+    kind: str
+    name: str
+    inputs: dict[str, object]
+    after: tuple[str, ...]
+
+
+def list_resources(program: str) -> list[Registered]:
+    """Return what `program` registers, dependencies first: components themselves left out."""
+    recorder, monitor = run_mocked(lambda: exec(compile(program, "components", "exec"), {}))  # noqa: S102 - ours
     own = ("narrowgate:", "pulumi:")
-    return [(kind, name, inputs) for (kind, name), inputs in recorder.made.items() if not kind.startswith(own)]
+    found = []
+    for (kind, name), inputs in recorder.made.items():
+        if not kind.startswith(own):
+            urns = monitor.requests[name].dependencies
+            found.append(Registered(kind, name, inputs, tuple(sorted(urn.rsplit("::", 1)[1] for urn in urns))))
+    return found
 
 
-def write_flat(resources: list[tuple[str, str, dict[str, object]]]) -> str:
+def write_flat(resources: list[Registered]) -> str:
     """Return the flat program: a constructor call for each resource."""
+    variables = {each.name: f"r{number}" for number, each in enumerate(resources)}
     lines = [FLAT_HEAD]
-    for kind, name, inputs in resources:
+    for kind, name, inputs, after in resources:
+        provider = kind.split(":")[0]
+        known = [f"depends_on=[{', '.join(variables[other] for other in after)}]"] if after else []
         if kind == POSTGRES:
-            given = {key: value for key, value in inputs.items() if not key.startswith("__")}
-            lines.append(f"PostgresAccess({name!r}, {given!r})")
-            continue
-        package, module, made = kind.split(":")
-        folder = module.split("/")[0].lower()
-        path = f"pulumi_{package}.{made}" if folder == "index" else f"pulumi_{package}.{folder}.{made}"
-        given = ", ".join(f"{snake_case(key)}={value!r}" for key, value in inputs.items())
-        lines.append(f"{path}({name!r}, {given}, opts={package}_opts)")
+            given = repr({key: value for key, value in inputs.items() if not key.startswith("__")})
+            path = "PostgresAccess"
+        else:
+            package, module, made = kind.split(":")
+            folder = module.split("/")[0].lower()
+            path = f"pulumi_{package}.{made}" if folder == "index" else f"pulumi_{package}.{folder}.{made}"
+            given = ", ".join(f"{snake_case(key)}={value!r}" for key, value in inputs.items())
+            known.insert(0, f"provider={provider}")
+        options = f"pulumi.ResourceOptions({', '.join(known)})"
+        lines.append(f"{variables[name]} = {path}({name!r}, {given}, opts={options})")
     return "\n".join(lines) + "\n"
 
 

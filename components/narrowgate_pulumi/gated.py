@@ -27,7 +27,7 @@ class GatedActionArgs(TypedDict):
 class GatedAction(pulumi.ComponentResource):
     """The credentials of a gated action, the control group before them, and the login of one request for them.
 
-    The login comes last and goes first: nobody can ask before the control group is in force. Outputs:
+    For a program that builds one action; `AgentWorkflow` gates its actions as its own children. Outputs:
     `credential_path`.
     """
 
@@ -36,25 +36,33 @@ class GatedAction(pulumi.ComponentResource):
     def __init__(self, name: str, args: GatedActionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("narrowgate:index:GatedAction", name, {}, opts)
         documents = args["documents"]
-        made: list[pulumi.Resource] = []
-        if documents.aws is not None:
-            made.append(assume_role(name, documents.aws, self))
-        if documents.postgres is not None:
-            made.append(join_group(name, documents.postgres, self))
-        if documents.reader is not None:
-            made.append(join_group(f"{name}-reader", documents.reader, self))
-        policy = vault.Policy(
-            f"{name}-policy",
-            name=documents.policy.name,
-            policy=documents.policy.text,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=made),
-        )
-        vault.jwt.AuthBackendRole(
-            f"{name}-login",
-            backend=documents.login.mount,
-            role_name=documents.login.name,
-            **thaw(documents.login.settings),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
-        )
+        gate_action(name, documents, self)
         self.credential_path = pulumi.Output.from_input(documents.credential_path)
         self.register_outputs({"credential_path": documents.credential_path})
+
+
+def gate_action(name: str, documents: GatedDocuments, parent: pulumi.Resource) -> pulumi.Resource:
+    """Make a gated action's credentials, its control group and the login for them; return the login.
+
+    The login comes last and goes first: nobody can ask before the control group is in force.
+    """
+    made: list[pulumi.Resource] = []
+    if documents.aws is not None:
+        made.append(assume_role(name, documents.aws, parent))
+    if documents.postgres is not None:
+        made.append(join_group(name, documents.postgres, parent))
+    if documents.reader is not None:
+        made.append(join_group(f"{name}-reader", documents.reader, parent))
+    policy = vault.Policy(
+        f"{name}-policy",
+        name=documents.policy.name,
+        policy=documents.policy.text,
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=made),
+    )
+    return vault.jwt.AuthBackendRole(
+        f"{name}-login",
+        backend=documents.login.mount,
+        role_name=documents.login.name,
+        **thaw(documents.login.settings),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[policy]),
+    )

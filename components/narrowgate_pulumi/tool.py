@@ -45,10 +45,8 @@ class ToolAccessArgs(TypedDict):
 class ToolAccess(pulumi.ComponentResource):
     """What mints one tool's credentials, and the policy that lets its workflow's agent, and nobody else, ask for them.
 
-    By backend that is an IAM role and the Vault role that assumes it; a PostgreSQL group role and the Vault role that
-    logs in to it; a role of Vault's identity tokens; a role of its CA; or a KV path that waits for a person to fill it.
-    A tool whose every action is gated makes nothing: no credential path exists for it. Outputs: `credential_path`
-    (None for such a tool).
+    For a program that builds one tool; `AgentWorkflow` grants its tools as its own children. Outputs:
+    `credential_path` (None for a tool whose every action is gated: no credential path exists for it).
     """
 
     credential_path: pulumi.Output[str | None]
@@ -56,64 +54,82 @@ class ToolAccess(pulumi.ComponentResource):
     def __init__(self, name: str, args: ToolAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("narrowgate:index:ToolAccess", name, {}, opts)
         documents = args["documents"]
-        made: list[pulumi.Resource] = []
-        if documents.aws is not None:
-            made = [assume_role(name, documents.aws, self)]
-        if documents.postgres is not None:
-            made = [join_group(name, documents.postgres, self)]
-        if documents.bearer is not None:
-            made = self._sign_tokens(name, documents.bearer, args.get("auth_accessor"))
-        if documents.kv is not None:
-            made = self._keep_secret(name, documents.kv)
-        if documents.pki is not None:
-            made = self._sign_certificates(name, documents.pki)
-        if documents.policy is not None:
-            vault.Policy(
-                f"{name}-policy",
-                name=documents.policy.name,
-                policy=documents.policy.text,
-                # the path comes before the right to read it, and goes after it
-                opts=pulumi.ResourceOptions(parent=self, depends_on=made),
-            )
+        grant_tool(name, documents, self, auth_accessor=args.get("auth_accessor"))
         self.credential_path = pulumi.Output.from_input(documents.credential_path)
         self.register_outputs({"credential_path": documents.credential_path})
 
-    def _sign_tokens(
-        self, name: str, documents: BearerDocuments, accessor: pulumi.Input[str] | None
-    ) -> list[pulumi.Resource]:
-        settings = thaw(documents.role.settings)
-        placeholder = documents.accessor_placeholder
-        if placeholder is not None:
-            if accessor is None:
-                raise MissingAccessorError(f"the tokens of {name} name the requester, and no auth mount says where")
-            text: str = settings["template"]
-            known = pulumi.Output.from_input(accessor)
-            settings["template"] = known.apply(lambda value: text.replace(placeholder, value))
-        role = vault.identity.OidcRole(
-            f"{name}-vault-role", name=documents.role.name, **settings, opts=pulumi.ResourceOptions(parent=self)
-        )
-        return [role]
 
-    def _keep_secret(self, name: str, documents: KvDocuments) -> list[pulumi.Resource]:
-        metadata = vault.generic.Endpoint(
-            f"{name}-secret",
-            path=documents.metadata_path,
-            data_json=as_json({"custom_metadata": documents.custom_metadata}),
-            ignore_absent_fields=True,  # Vault answers with the versions too
-            # Deleting the metadata would delete the key that a person put there, also where a workflow is only renamed.
-            disable_delete=True,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        return [metadata]
+def grant_tool(
+    name: str, documents: ToolDocuments, parent: pulumi.Resource, *, auth_accessor: pulumi.Input[str] | None = None
+) -> list[pulumi.Resource]:
+    """Make what mints a tool's credentials, then the right to ask for them; return what is made last.
 
-    def _sign_certificates(self, name: str, documents: PkiDocuments) -> list[pulumi.Resource]:
-        settings = thaw(documents.role.settings)
-        settings.update({key: str(settings[key]) for key in PKI_DURATIONS if key in settings})
-        role = vault.pkisecret.SecretBackendRole(
-            f"{name}-vault-role",
-            backend=documents.role.mount,
-            name=documents.role.name,
-            **settings,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        return [role]
+    By backend the first is an IAM role and the Vault role that assumes it; a PostgreSQL group role and the Vault role
+    that logs in to it; a role of Vault's identity tokens; a role of its CA; or a KV path that waits for a person to
+    fill it. A tool whose every action is gated makes nothing.
+
+    Raises:
+        MissingAccessorError: the tool's tokens name the requester, and `auth_accessor` is None.
+
+    """
+    made: list[pulumi.Resource] = []
+    if documents.aws is not None:
+        made = [assume_role(name, documents.aws, parent)]
+    if documents.postgres is not None:
+        made = [join_group(name, documents.postgres, parent)]
+    if documents.bearer is not None:
+        made = [_sign_tokens(name, documents.bearer, parent, auth_accessor)]
+    if documents.kv is not None:
+        made = [_keep_secret(name, documents.kv, parent)]
+    if documents.pki is not None:
+        made = [_sign_certificates(name, documents.pki, parent)]
+    if documents.policy is None:
+        return made
+    policy = vault.Policy(
+        f"{name}-policy",
+        name=documents.policy.name,
+        policy=documents.policy.text,
+        # the path comes before the right to read it, and goes after it
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=made),
+    )
+    return [policy]
+
+
+def _sign_tokens(
+    name: str, documents: BearerDocuments, parent: pulumi.Resource, accessor: pulumi.Input[str] | None
+) -> pulumi.Resource:
+    settings = thaw(documents.role.settings)
+    placeholder = documents.accessor_placeholder
+    if placeholder is not None:
+        if accessor is None:
+            raise MissingAccessorError(f"the tokens of {name} name the requester, and no auth mount says where")
+        text: str = settings["template"]
+        known = pulumi.Output.from_input(accessor)
+        settings["template"] = known.apply(lambda value: text.replace(placeholder, value))
+    return vault.identity.OidcRole(
+        f"{name}-vault-role", name=documents.role.name, **settings, opts=pulumi.ResourceOptions(parent=parent)
+    )
+
+
+def _keep_secret(name: str, documents: KvDocuments, parent: pulumi.Resource) -> pulumi.Resource:
+    return vault.generic.Endpoint(
+        f"{name}-secret",
+        path=documents.metadata_path,
+        data_json=as_json({"custom_metadata": documents.custom_metadata}),
+        ignore_absent_fields=True,  # Vault answers with the versions too
+        # Deleting the metadata would delete the key that a person put there, also where a workflow is only renamed.
+        disable_delete=True,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def _sign_certificates(name: str, documents: PkiDocuments, parent: pulumi.Resource) -> pulumi.Resource:
+    settings = thaw(documents.role.settings)
+    settings.update({key: str(settings[key]) for key in PKI_DURATIONS if key in settings})
+    return vault.pkisecret.SecretBackendRole(
+        f"{name}-vault-role",
+        backend=documents.role.mount,
+        name=documents.role.name,
+        **settings,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )

@@ -1,4 +1,4 @@
-"""`AgentWorkflow`: one agent identity, with its own auth mount, its own policies and a `ToolAccess` for each tool.
+"""`AgentWorkflow`: one agent identity, with its own auth mount, its own policies and its tools' grants.
 
 It deploys the documents of `narrowgate.compile` as they are: it must not decide what anybody may do.
 """
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 import pulumi_vault as vault
 
-from narrowgate_pulumi.gated import GatedAction
+from narrowgate_pulumi.gated import gate_action
 from narrowgate_pulumi.ledger import make_signing_key
 from narrowgate_pulumi.logins import LoginState, admit_agent, open_mount
 from narrowgate_pulumi.texts import thaw
-from narrowgate_pulumi.tool import ToolAccess
+from narrowgate_pulumi.tool import grant_tool
 
 if TYPE_CHECKING:
     from narrowgate.compile.documents import WorkflowDocuments
@@ -46,21 +46,18 @@ class AgentWorkflow(pulumi.ComponentResource):
             f"{name}-policy", name=documents.agent_policy.name, policy=documents.agent_policy.text, opts=opts
         )
         waiting = [tool for tool in documents.tools if tool.bearer and tool.bearer.accessor_placeholder]
-        before: list[pulumi.Resource] = [
-            ToolAccess(f"{name}.{tool.access.tool}", {"documents": tool}, opts=opts)
-            for tool in documents.tools
-            if tool not in waiting
-        ]
-        before.append(make_signing_key(name, documents.ledger, self))
-        mount = open_mount(name, documents.auth_mount, self, after=[*before, policy])
-        tools: list[pulumi.Resource] = [
-            ToolAccess(f"{name}.{tool.access.tool}", {"documents": tool, "auth_accessor": mount.accessor}, opts=opts)
-            for tool in waiting
-        ]
+        before: list[pulumi.Resource] = [policy, make_signing_key(name, documents.ledger, self)]
+        for tool in documents.tools:
+            if tool not in waiting:
+                before += grant_tool(f"{name}.{tool.access.tool}", tool, self)
+        mount = open_mount(name, documents.auth_mount, self, after=before)
+        tools: list[pulumi.Resource] = []
+        for tool in waiting:
+            tools += grant_tool(f"{name}.{tool.access.tool}", tool, self, auth_accessor=mount.accessor)
         for gated in documents.gated:
-            label = f"{name}.{gated.description['tool']}.{gated.action}"
-            tools.append(GatedAction(label, {"documents": gated}, opts=opts))
+            tools.append(gate_action(f"{name}.{gated.description['tool']}.{gated.action}", gated, self))
         admit_agent(name, documents, self, after=[*mount.resources, *tools], state=args)
         manifest = thaw(documents.manifest)
-        self.manifest = pulumi.Output.from_input(manifest)
+        # Not from the manifest itself: the SDK makes an output of every value inside, a hundred for each workflow.
+        self.manifest = pulumi.Output.from_input(name).apply(lambda _: manifest)
         self.register_outputs({"manifest": manifest})

@@ -214,7 +214,6 @@ def test_the_components_deploy_from_the_wheel(foreign: Foreign, rehearsal: LiveR
         "narrowgate:index:Environment",
         "narrowgate:index:AuditTrail",
         "narrowgate:index:AgentWorkflow",
-        "narrowgate:index:ToolAccess",
     }
     role = made["agent-reading.documents-role"]["outputs"]
     found = rehearsal.aws("iam").get_role(RoleName=role["name"])["Role"]

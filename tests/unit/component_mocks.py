@@ -59,3 +59,17 @@ def _run(program: Callable[[], None]) -> tuple[Recorder, Monitor]:
 
     body()
     return recorder, monitor
+
+
+def list_earlier(monitor: Monitor) -> dict[str, set[str]]:
+    """Return, by name, all that the engine makes before a resource and deletes after it, however far."""
+    direct = {name: {d.rsplit("::", 1)[-1] for d in r.dependencies} for name, r in monitor.requests.items()}
+    earlier: dict[str, set[str]] = {}
+
+    def find(name: str) -> set[str]:
+        if name not in earlier:
+            found = direct[name]
+            earlier[name] = found.union(*(find(other) for other in found))
+        return earlier[name]
+
+    return {name: find(name) for name in direct}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from component_mocks import run
+from component_mocks import list_earlier, run
 from narrowgate_pulumi import AgentWorkflow, Environment
 from narrowgate_pulumi.logins import LOGINS
 
@@ -46,12 +46,12 @@ def test_a_token_that_names_the_requester_waits_for_the_mount_and_the_login_for_
     documents: PlanDocuments,
 ) -> None:
     _, monitor = build(find(documents, "operations"))
-    needs = needs_of(monitor)
-    assert "operations-auth" in needs["operations.crm-vault-role"]
-    assert {"operations.crm-vault-role", "operations.crm-policy", "operations-auth"} <= needs["operations-auth-role"]
+    earlier = list_earlier(monitor)
+    assert "operations-auth" in earlier["operations.crm-vault-role"]
+    assert {"operations.crm-vault-role", "operations.crm-policy"} <= earlier["operations-auth-role"]
     # what can hold leases stands before the mount, so that the mount's end comes before theirs
-    assert {"operations.queues-vault-role", "operations.ledger-vault-role"} <= needs["operations-auth"]
-    assert not {name for name in needs["operations-auth"] if name.startswith("operations.crm")}
+    assert {"operations.queues-vault-role", "operations.ledger-vault-role"} <= earlier["operations-auth"]
+    assert not {name for name in earlier["operations-auth"] if name.startswith("operations.crm")}
 
 
 def test_a_token_for_nobody_waits_for_no_mount_and_is_known_before_deploy(documents: PlanDocuments) -> None:

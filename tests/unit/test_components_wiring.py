@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pytest
-from component_mocks import run
-from narrowgate_pulumi import AgentWorkflow, Deployer, Environment
+from component_mocks import list_earlier, run
+from narrowgate_pulumi import AgentWorkflow, Deployer, Environment, GatedAction, ToolAccess
 
 from narrowgate.compile import compile_plan
 from narrowgate.declarations import load_environment, load_plan
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from narrowgate.compile.documents import PlanDocuments, WorkflowDocuments
 
 STACKS = Path(__file__).resolve().parents[2] / "stacks"
+STACK = "narrowgate-dev"  # the stack of the mocks, which registers outputs too
 
 
 def drop_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON
@@ -105,14 +106,14 @@ def test_the_login_opens_last(documents: PlanDocuments) -> None:
     """Deletion runs the other way: the mount goes first, and takes logins and leases with it."""
     workflow = find(documents, "ticket-drafting")
     _, monitor = build(workflow)
-    needs = {name: {d.rsplit("::", 1)[-1] for d in r.dependencies} for name, r in monitor.requests.items()}
+    earlier = list_earlier(monitor)
     tools = {f"ticket-drafting.{tool}" for tool in ("incidents", "tickets")}
-    assert needs["ticket-drafting-auth-role"] == {"ticket-drafting-auth"}
-    assert needs["ticket-drafting-auth"] >= {f"{tool}-vault-role" for tool in tools}
-    assert needs["ticket-drafting-auth"] >= {f"{tool}-policy" for tool in tools} | {"ticket-drafting-policy"}
+    assert "ticket-drafting-auth" in earlier["ticket-drafting-auth-role"]
+    assert earlier["ticket-drafting-auth"] >= {f"{tool}-vault-role" for tool in tools}
+    assert earlier["ticket-drafting-auth"] >= {f"{tool}-policy" for tool in tools} | {"ticket-drafting-policy"}
     for tool in tools:
-        assert needs[f"{tool}-vault-role"] == {f"{tool}-group"}
-        assert needs[f"{tool}-policy"] == {f"{tool}-vault-role"}
+        assert earlier[f"{tool}-vault-role"] == {f"{tool}-group"}
+        assert earlier[f"{tool}-policy"] == {f"{tool}-vault-role", f"{tool}-group"}
 
 
 def test_a_role_and_its_policies_come_before_vault_may_assume_it(documents: PlanDocuments) -> None:
@@ -129,7 +130,7 @@ def test_a_tool_whose_every_action_is_gated_makes_nothing(documents: PlanDocumen
         tools=tuple(replace(tool, policy=None, aws=None, postgres=None) for tool in workflow.tools),
         gated=(),
     )
-    recorder, monitor = build(gated)
+    recorder, _ = build(gated)
     kinds = sorted(typ for typ, _ in recorder.made if not typ.startswith("narrowgate:"))
     assert kinds == [
         "vault:generic/endpoint:Endpoint",  # the key of its ledger
@@ -137,19 +138,37 @@ def test_a_tool_whose_every_action_is_gated_makes_nothing(documents: PlanDocumen
         "vault:jwt/authBackend:AuthBackend",
         "vault:jwt/authBackendRole:AuthBackendRole",
     ]
-    assert {"vendor-onboarding.documents", "vendor-onboarding.vendors"} <= monitor.outputs.keys()
 
 
 def test_components_register_outputs_and_know_their_parents(documents: PlanDocuments) -> None:
     workflow = find(documents, "ticket-drafting")
     _, monitor = build(workflow)
     components = {n for n, r in monitor.requests.items() if r.type.startswith("narrowgate:index:")}
-    assert components == {"ticket-drafting", "ticket-drafting.incidents", "ticket-drafting.tickets"}
-    assert components <= monitor.outputs.keys()
-    orphans = [n for n, r in monitor.requests.items() if not r.parent and n != "ticket-drafting" and r.custom]
-    assert orphans == []
+    assert components == monitor.outputs.keys() - {STACK} == {"ticket-drafting"}
+    parents = {r.parent.rsplit("::", 1)[-1] for n, r in monitor.requests.items() if n != "ticket-drafting" and r.custom}
+    assert parents == {"ticket-drafting"}
     manifest = pulumi.runtime.rpc.deserialize_properties(monitor.outputs["ticket-drafting"].outputs)["manifest"]
     assert manifest == drop_nulls(json.loads(json.dumps(workflow.manifest)))
+
+
+@pytest.mark.parametrize("kind", ["tool", "action"])
+def test_a_tool_or_an_action_alone_is_a_component_of_the_same_resources(documents: PlanDocuments, kind: str) -> None:
+    workflow = find(documents, "vendor-onboarding")
+    whole, _ = build(workflow)
+    tool, gated = next(tool for tool in workflow.tools if tool.postgres), workflow.gated[0]
+    name = f"vendor-onboarding.{tool.access.tool}" if kind == "tool" else "vendor-onboarding.vendors.create"
+
+    def program() -> None:
+        component = ToolAccess(name, {"documents": tool}) if kind == "tool" else GatedAction(name, {"documents": gated})
+        assert isinstance(component.credential_path, pulumi.Output)
+
+    alone, monitor = run(program)
+    assert monitor.outputs.keys() - {STACK} == {name}
+    made = {key: inputs for key, inputs in alone.made.items() if not key[0].startswith("narrowgate:")}
+    assert len(made) >= 3
+    assert made.items() <= whole.made.items()
+    parents = {r.parent.rsplit("::", 1)[-1] for n, r in monitor.requests.items() if n != name and r.custom}
+    assert parents == {name}
 
 
 def test_claims_with_a_comma_are_refused(documents: PlanDocuments) -> None:
