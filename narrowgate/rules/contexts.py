@@ -34,16 +34,19 @@ DIRECT_CALL: Final[FixedContext] = (
     ("aws:tokenissuetime", _NOW.isoformat().replace("+00:00", "Z")),
     ("aws:username", SELF),
     ("aws:viaawsservice", "false"),
+    # Only calls about Data Catalog tables and databases have it, and no path is one.
+    ("glue:lakeformationpermissions", None),
 )
 """A call that somebody makes now, directly and over TLS."""
 
 UNTAGGED: Final[FixedContext] = (
     ("aws:resourcetag/*", None),
+    ("ec2:managedresourceoperator", None),
     ("ec2:resourcetag/*", None),
     ("iam:resourcetag/*", None),
     ("ssm:resourcetag/*", None),
 )
-"""An arbitrary resource bears none of the tags that a policy asks for."""
+"""An arbitrary resource bears none of the tags that a policy asks for, and no service of AWS manages it."""
 
 
 def with_values(context: FixedContext, more: Mapping[str, str | None]) -> FixedContext:

@@ -71,7 +71,8 @@ ADMIN_POLICIES: Final[tuple[Context, ...]] = tuple(
 class Step:
     """One request that the path needs: `action` on one of `resources`, in one of `contexts`.
 
-    `resources` are patterns, with `{partition}`, `{region}` and `{account}` to be filled in.
+    `resources` are patterns, with `{partition}`, `{region}` and `{account}` to be filled in; `ANY` is any that the
+    action acts on, by AWS's reference.
     """
 
     action: str
@@ -341,6 +342,12 @@ _COMPUTE: Final = (
     ),
     *_with_role("eks.amazonaws.com", "runs its own nodes with any role", "eks:CreateNodegroup", sources="hacktricks"),
     *_with_role(
+        "ssm.amazonaws.com",
+        "registers a machine of its own that gets any role's credentials",
+        "ssm:CreateActivation",
+        sources="hacktricks aws",
+    ),
+    *_with_role(
         "pods.eks.amazonaws.com",
         "gives a pod of its own any role",
         "eks:CreatePodIdentityAssociation",
@@ -424,6 +431,45 @@ _ORCHESTRATION: Final = (
         (_pass_role("cognito-identity.amazonaws.com"), Step("cognito-identity:SetIdentityPoolRoles")),
         ("pathfinding", "hacktricks"),
     ),
+    *_with_role(
+        "credentials.iot.amazonaws.com",
+        "gets any role's credentials as a device of its own",
+        "iot:CreateRoleAlias + iot:CreateKeysAndCertificate + iot:AttachPolicy",
+        sources="aws",
+    ),
+    *_with_role(
+        "events.amazonaws.com",
+        "runs its own commands or containers with any role when an event comes",
+        "events:PutRule + events:PutTargets",
+        sources="aws",
+    ),
+    *_with_role(
+        "pipes.amazonaws.com", "runs its own containers with any role for each event", "pipes:CreatePipe", sources="aws"
+    ),
+    *_with_role(
+        "appsync.amazonaws.com",
+        "calls any API with any role",
+        "appsync:CreateDataSource + appsync:CreateResolver",
+        sources="aws",
+    ),
+    *_with_role(
+        "servicecatalog.amazonaws.com",
+        "lets a template make anything with any role",
+        "servicecatalog:CreateProduct + servicecatalog:CreateConstraint + servicecatalog:ProvisionProduct",
+        sources="aws",
+    ),
+    *_with_role(
+        "budgets.amazonaws.com",
+        "attaches a policy to anybody by a budget's action, with any role",
+        "budgets:CreateBudgetAction + budgets:ExecuteBudgetAction",
+        sources="aws",
+    ),
+    *_with_role(
+        "transfer.amazonaws.com",
+        "logs in to a file server with any role's data",
+        "transfer:CreateUser",
+        sources="aws",
+    ),
     Path(
         "iam:PassRole + rolesanywhere:CreateTrustAnchor + rolesanywhere:CreateProfile",
         "assumes any role with a certificate of its own",
@@ -477,6 +523,12 @@ _TAKE_OVER: Final = (
         sources="bishopfox pathfinding",
     ),
     *_takes_over(
+        "logs in to a file server as any user, with the user's role",
+        an_existing("transfer", "user/s-1/{}"),
+        "transfer:ImportSshPublicKey",
+        sources="aws",
+    ),
+    *_takes_over(
         "opens any user's studio, with its role",
         an_existing("sagemaker", "user-profile/d-1/{}"),
         "sagemaker:CreatePresignedDomainUrl",
@@ -522,11 +574,12 @@ _TAKE_OVER: Final = (
         "codebuild:StartBuildBatch",
         sources="pathfinding prowler",
     ),
-    *_takes_over(
-        "runs its own commands in any container, with its role",
-        an_existing("ecs", "task/c/{}"),
+    Path(
         "ecs:ExecuteCommand",
-        sources="pathfinding prowler",
+        "runs its own commands in any container, with its role",
+        # An arbitrary container bears no name that a policy asks for either.
+        (Step("ecs:ExecuteCommand", an_existing("ecs", "task/c/{}"), ({"ecs:container-name": UNNAMED},)),),
+        ("pathfinding", "prowler"),
     ),
     *_takes_over(
         "runs its own container in any service, with its role",

@@ -6,11 +6,13 @@ step is asked of what they allow, so a path is found however it is spelled and o
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from itertools import islice, product
 from typing import TYPE_CHECKING
 
+from narrowgate.compile.iam_catalogue import find_action
 from narrowgate.rules.contexts import DIRECT_CALL, UNTAGGED, with_values
 from narrowgate.rules.escalation_paths import ACTIONS, ANY, OUT_OF_REACH, PATHS, Path, Step
 from narrowgate.rules.estate import Identity
@@ -60,18 +62,42 @@ def _walk(path: Path, documents: tuple[str, ...], boundary: str | None) -> list[
 
 
 def _try(step: Step, documents: tuple[str, ...], boundary: str | None) -> Answer | None:
-    base = DIRECT_CALL if step.resources is ANY else (*DIRECT_CALL, *UNTAGGED)
+    if step.resources is ANY:
+        base, (resources, limits) = DIRECT_CALL, _kinds(step.action)
+    else:
+        base, (resources, limits) = (*DIRECT_CALL, *UNTAGGED), (_fill(step.resources, documents), ())
     for context in step.contexts:
         answer = find_iam_request(
-            (*documents, OUT_OF_REACH),
+            (*documents, OUT_OF_REACH, *limits),
             (step.action,),
-            _fill(step.resources, documents),
+            resources,
             boundary=boundary,
             context=with_values(base, context),
         )
         if answer.possible:
             return answer
     return None
+
+
+@lru_cache(1 << 10)
+def _kinds(action: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the kinds of resources that the action acts on, and a policy that denies what only looks like one.
+
+    What allows it on other resources alone allows nothing. Within a pattern a `*` also stands for colons, which no ARN
+    of these kinds has in its last part.
+    """
+    known = find_action(action)
+    if known is None or not known.resource_formats:
+        return ANY, ()
+    kinds = tuple(dict.fromkeys(_FIELD.sub("*", form) for form in known.resource_formats))
+    if any(kind.count(":") > _COLONS for kind in kinds):
+        return kinds, ()
+    deny = {"Effect": "Deny", "Action": action, "Resource": "arn:*:*:*:*:*:*"}
+    return kinds, (json.dumps({"Version": "2012-10-17", "Statement": [deny]}),)
+
+
+_FIELD = re.compile(r"\$\{[^}]*\}")
+_COLONS = 5
 
 
 def _fill(resources: tuple[str, ...], documents: tuple[str, ...]) -> tuple[str, ...]:

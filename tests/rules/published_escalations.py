@@ -57,6 +57,13 @@ PATHFINDING: dict[str, tuple[str, ...]] = {
     "amplify-001": ("iam:PassRole", "amplify:CreateApp", "amplify:CreateBranch", "amplify:StartJob"),
     "batch-001": ("iam:PassRole", "batch:RegisterJobDefinition", "batch:SubmitJob"),
     "batch-002": ("batch:SubmitJob",),
+    "batch-003": (
+        "iam:PassRole",
+        "batch:CreateComputeEnvironment",
+        "batch:CreateJobQueue",
+        "batch:RegisterJobDefinition",
+        "batch:SubmitJob",
+    ),
     "bedrock-001": (
         "iam:PassRole",
         "bedrock-agentcore:CreateCodeInterpreter",
@@ -118,6 +125,35 @@ PATHFINDING: dict[str, tuple[str, ...]] = {
     "cognitoidentity-001": ("iam:PassRole", "cognito-identity:SetIdentityPoolRoles"),
 }
 
+# AWS's own documentation of services that act with the role which a caller passes them, and HackTricks.
+DOCUMENTED: dict[str, tuple[str, ...]] = {
+    "hybrid-activation": ("iam:PassRole", "ssm:CreateActivation"),
+    "iot-credential-provider": (
+        "iam:PassRole",
+        "iot:CreateRoleAlias",
+        "iot:CreateKeysAndCertificate",
+        "iot:CreatePolicy",
+        "iot:AttachPolicy",
+    ),
+    "event-target": ("iam:PassRole", "events:PutRule", "events:PutTargets"),
+    "pipe-target": ("iam:PassRole", "pipes:CreatePipe"),
+    "appsync-signed-http": (
+        "iam:PassRole",
+        "appsync:CreateGraphqlApi",
+        "appsync:CreateDataSource",
+        "appsync:CreateResolver",
+    ),
+    "launch-constraint": (
+        "iam:PassRole",
+        "servicecatalog:CreateProduct",
+        "servicecatalog:CreateConstraint",
+        "servicecatalog:ProvisionProduct",
+    ),
+    "budget-action": ("iam:PassRole", "budgets:CreateBudgetAction", "budgets:ExecuteBudgetAction"),
+    "file-server-user": ("iam:PassRole", "transfer:CreateUser"),
+    "file-server-key": ("transfer:ImportSshPublicKey",),
+}
+
 # Rhino Security Labs and Prowler, beyond those above.
 OTHERS: dict[str, tuple[str, ...]] = {
     "rhino-codestar": ("codestar:CreateProjectFromTemplate",),
@@ -135,4 +171,4 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "cloudsplaining-data-pipeline": ("iam:PassRole", "datapipeline:CreatePipeline"),
 }
 
-PUBLISHED = {**IAM_VULNERABLE, **PATHFINDING, **OTHERS}
+PUBLISHED = {**IAM_VULNERABLE, **PATHFINDING, **DOCUMENTED, **OTHERS}

@@ -227,6 +227,33 @@ HARMLESS: dict[str, list[Document]] = {
             )
         )
     ],
+    "one container, by its name": [
+        policy(allow("ecs:ExecuteCommand", Condition={"StringLike": {"ecs:container-name": "debug-sidecar"}}))
+    ],
+    "launch templates that a service of AWS manages": [
+        policy(
+            allow(
+                ["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"],
+                "arn:aws:ec2:*:*:launch-template/*",
+                Condition={"StringEquals": {"ec2:ManagedResourceOperator": "ecs.amazonaws.com"}},
+            )
+        )
+    ],
+    "all of Glue by way of Lake Formation": [
+        policy(allow("glue:*", Condition={"StringEquals": {"glue:LakeFormationPermissions": "Enabled"}}))
+    ],
+    "jobs and nodes on resources that are neither": [
+        policy(
+            allow("iam:PassRole"),
+            allow(
+                "glue:*Job*", ["arn:aws:glue:*:*:database/*", "arn:aws:glue:*:*:table/*", "arn:aws:glue:*:*:catalog"]
+            ),
+            allow("eks:*", "arn:aws:eks:*:*:access-entry/*"),
+        )
+    ],
+    "a file server's own user's keys": [
+        policy(allow("transfer:ImportSshPublicKey", "arn:aws:transfer:eu-central-1:123456789012:user/s-1/reports"))
+    ],
     "one role to assume": [policy(allow("sts:AssumeRole", "arn:aws:iam::123456789012:role/reports"))],
 }
 
