@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from narrowgate.access.lock import lock_file
+from narrowgate.audit.drift.expected import Expected
+from narrowgate.declarations import load_environment
 from rehearsal.layout import CHECKOUT
 from rehearsal.live import open_rehearsal
 
@@ -51,6 +54,13 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRehearsa
     shutil.copytree(CHECKOUT / "stacks", stacks, ignore=shutil.ignore_patterns("__pycache__"))
     with open_rehearsal(folder / "state", stacks=stacks) as live:
         yield live
+
+
+@pytest.fixture(scope="module")
+def expected(rehearsal: LiveRehearsal) -> Expected:
+    """Give what must stand in dev, as its bindings and its lock say."""
+    environment = load_environment(rehearsal.layout.project, "dev")
+    return Expected.read(environment, lock_file(rehearsal.layout.stacks, "dev"))
 
 
 @pytest.fixture(scope="session")
