@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SUFFIXES: Final = (".json", ".hcl")
 """The files that are judged where a folder is given."""
 
+LARGEST: Final = 16 << 20
+"""Bytes that a file may have: thousands of times what any server takes."""
+
 _WRAPPERS: Final = ("PolicyVersion", "Document", "PolicyDocument", "AssumeRolePolicyDocument")
 """Keys under which AWS's own tools print a policy document."""
 
@@ -38,10 +41,16 @@ class UnreadableFileError(NarrowgateError):
 def find_files(path: Path) -> list[Path]:
     """Return the files to judge: `path` itself, or every policy file below it, sorted.
 
-    Raises UnreadableFileError where there is nothing at `path`.
+    Raises UnreadableFileError where there is nothing at `path`: neither a file, nor a policy file below it.
     """
     if path.is_dir():
-        return sorted(found for suffix in SUFFIXES for found in path.rglob(f"*{suffix}") if found.is_file())
+        found = sorted(found for suffix in SUFFIXES for found in path.rglob(f"*{suffix}") if not found.is_dir())
+        if not found:
+            raise UnreadableFileError(f"{path}: no file below it ends in {' or '.join(SUFFIXES)}")
+        # What waits for a writer, or never ends, is named by somebody who means it or not at all.
+        if odd := next((each for each in found if each.exists() and not each.is_file()), None):
+            raise UnreadableFileError(f"{odd}: it is no regular file")
+        return found
     if not path.exists():
         raise UnreadableFileError(f"{path}: there is no such file")
     return [path]
@@ -53,7 +62,11 @@ def read_file(path: Path) -> list[Fact]:
     Raises UnreadableFileError where it can't be read, is not UTF-8, or is no policy that the server would accept.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise UnreadableFileError(f"{path}: it is larger than {LARGEST >> 20} MiB, which no policy is")
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise UnreadableFileError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -73,9 +86,12 @@ def read_text(text: str, at: str, name: str, *, hcl: bool = False) -> list[Fact]
     try:
         content = json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         if text.lstrip()[:1] in "{[":
-            raise UnreadableFileError(f"{at}: it is no JSON: {error}") from error
+            raise UnreadableFileError(f"{at}: it is no JSON: {why}") from error
         return _read_vault(text, at, name)
+    if content in ([], None):
+        raise UnreadableFileError(f"{at}: it holds no policy")
     if isinstance(content, list):
         return [_read_identity(document, at, f"{name}[{index}]", text, index) for index, document in enumerate(content)]
     if not isinstance(content, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from narrowgate.rules import judge
-from narrowgate.rules.files import UnreadableFileError, read_text
+from narrowgate.rules.files import LARGEST, UnreadableFileError, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,63 @@ def test_a_clean_file_exits_0(folder: Path) -> None:
     done = run("clean.json", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "0 errors, 0 warnings\n"
+
+
+ODD = {
+    "empty list": (b"[]", "it holds no policy"),
+    "null": (b"null", "it holds no policy"),
+    "list of statements": (
+        b'[{"Effect": "Allow", "Action": "*", "Resource": "*"}]',
+        "document: unknown element 'Effect'",
+    ),
+    "UTF-16": ('{"Version": 1}'.encode("utf-16"), "it is not UTF-8 text (byte 0)"),
+    "too deep": (b"[" * 100_000, "it is no JSON: it is nested too deep"),
+    "too large": (b" " * (LARGEST + 1), "it is larger than 16 MiB"),
+    "a NUL": (b'{"Version": "\x00"}', "it is no JSON"),
+    "a huge number": (b'{"Version": ' + b"9" * 5000 + b"}", "it is no JSON"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_files_are_refused_in_words(tmp_path: Path, name: str) -> None:
+    content, why = ODD[name]
+    (tmp_path / "odd.json").write_bytes(content)
+    done = run("odd.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"odd.json: {why}" in " ".join(done.stderr.split())
+
+
+def test_what_has_no_end_is_refused(tmp_path: Path) -> None:
+    done = run("/dev/zero", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "it is larger than 16 MiB" in done.stderr
+
+
+def test_a_byte_order_mark_and_a_single_statement_are_read(tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_bytes(b"\xef\xbb\xbf" + json.dumps({"Statement": ADMIN}).encode())
+    done = run("one.json", "-f", "json", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "iam-role-no-admin" in {finding["rule"] for finding in json.loads(done.stdout)["findings"]}
+
+
+def test_a_folder_without_policies_is_no_clean_folder(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "README").write_text("nothing yet")
+    done = run("policies", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no file below it ends in .json or .hcl" in " ".join(done.stderr.split())
+
+
+def test_a_folder_is_not_judged_without_what_it_only_points_to(folder: Path) -> None:
+    (folder / "deep" / "gone.json").symlink_to(folder / "nowhere")
+    done = run("deep", cwd=folder)
+    assert done.returncode == 2
+    assert "gone.json" in done.stderr
+    assert "iam-role-no-admin" in done.stdout
+    os.mkfifo(folder / "deep" / "waits.json")
+    done = run("deep", cwd=folder)
+    assert done.returncode == 2
+    assert "it is no regular file" in " ".join(done.stderr.split())
 
 
 def test_folders_are_judged_with_all_below_them(folder: Path) -> None:
