@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from narrowgate.approvals.canonical import digest_text
 from narrowgate.approvals.errors import ApprovalsError, BadRequestError, NoGateError, NotFoundError, VaultRefusedError
-from narrowgate.approvals.executor import hold_request
+from narrowgate.approvals.intake import hold_request
 
 if TYPE_CHECKING:
     from narrowgate.approvals.executor import Executor

@@ -224,6 +224,32 @@ class Outcome:
     verified: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One replica's word that it takes a request: to carry it out, or, where `ends` is set, to say how it is over.
+
+    `executor` names the replica; `at` is when it was written (by Vault's clock, once it stands there).
+    """
+
+    executor: str
+    at: str
+    approvers: tuple[Mapping[str, str], ...] = ()
+    ends: State | None = None
+    words: str = ""
+
+
+def parse_claim(data: Mapping[str, Any], created: str) -> Claim:
+    """Return the claim in an entry that was written at `created`."""
+    ends = data.get("ends")
+    return Claim(
+        executor=str(data["executor"]),
+        at=created,
+        approvers=tuple(data.get("approvers") or ()),
+        ends=None if ends is None else State(ends),
+        words=str(data.get("words") or ""),
+    )
+
+
 def parse_outcome(data: Mapping[str, Any]) -> Outcome:
     """Return the outcome in an entry."""
     return Outcome(

@@ -298,8 +298,7 @@ def log_in_approver(gate: Gate, jwt: str) -> Iterator[Approver]:
 
     Raises LoginError or VaultDownError.
     """
-    with ca_file(gate.ca_pem) as verify:
-        vault = Vault(gate.address, namespace=gate.namespace, verify=verify)
+    with ca_file(gate.ca_pem) as verify, Vault(gate.address, namespace=gate.namespace, verify=verify) as vault:
         vault.log_in(gate.approvers.mount, gate.approvers.role, jwt)
         approver = Approver(gate, vault)
         try:
@@ -315,8 +314,11 @@ def resume_approver(gate: Gate, token: str) -> Iterator[Approver]:
 
     Raises VaultRefusedError (the token is over), NotAllowedError (it is no approver's) or VaultDownError.
     """
-    with ca_file(gate.ca_pem) as verify:
-        approver = Approver(gate, Vault(gate.address, namespace=gate.namespace, verify=verify, token=token))
+    with (
+        ca_file(gate.ca_pem) as verify,
+        Vault(gate.address, namespace=gate.namespace, verify=verify, token=token) as vault,
+    ):
+        approver = Approver(gate, vault)
         approver.who()
         yield approver
 

@@ -6,11 +6,10 @@ refuses. It must not approve anything, nor execute what is not the case's own te
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from narrowgate.approvals.canonical import digest_value
-from narrowgate.approvals.case import Outcome, Person, State, Verdict, now
+from narrowgate.approvals.case import Claim, Outcome, Person, State, Verdict, now
 from narrowgate.approvals.errors import (
     BadRequestError,
     DraftError,
@@ -21,6 +20,7 @@ from narrowgate.approvals.errors import (
 from narrowgate.approvals.handlers import Credentials, Plan, find_handler
 from narrowgate.approvals.people import choose_approvers, is_same_person, may_approve, read_person
 from narrowgate.approvals.recording import Carried, record_execution
+from narrowgate.approvals.store import Holder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,32 +39,25 @@ class Execution:
 
     def proceed(self, *, stopped: bool) -> Outcome | None:
         """Return how the request ended, or None while it is open. Raises VaultDownError where nothing is known."""
-        claim = self._store.read_claim(self._case.request)
-        if claim is None or claim.data["executor"] == self._executor.name:
+        holder, claim = self._find_holder()
+        if holder is Holder.ANOTHER:
+            return None  # it may still work on it
+        if claim is None or holder is Holder.OURS:
             # A claim of one's own that led to no outcome led to no unwrapping either.
             outcome = self._judge(stopped=stopped, claimed=claim is not None)
             return outcome if claim is not None or self._may_end(outcome) else None
-        age = (now() - datetime.fromisoformat(str(claim.data["at"]))).total_seconds()
-        if age < self._executor.claim_seconds:
-            return None  # its holder may still work on it
-        if claim.data.get("ends"):  # it had nothing to execute, and ended before it said so
-            return self._end(State(claim.data["ends"]), str(claim.data["words"]))
-        return self._take_over(claim.data, stopped=stopped)
+        if claim.ends is not None:  # it had nothing to execute, and ended before it said so
+            return self._end(claim.ends, claim.words)
+        return self._take_over(claim, stopped=stopped)
+
+    def _find_holder(self) -> tuple[Holder, Claim | None]:
+        return self._store.find_holder(self._case.request, self._executor.name, self._executor.claim_seconds)
 
     def _may_end(self, outcome: Outcome | None) -> bool:
-        """Tell whether this replica may say that the request is over: it has the claim, or takes it for that.
-
-        While this one judged, another may have taken the request and be executing it: what looks changed, expired or
-        denied then may be what that one just did, or came too late for it.
-        """
-        if outcome is None:
-            return True
-        claim = self._store.read_claim(self._case.request)
-        if claim is not None:
-            return bool(claim.data["executor"] == self._executor.name)
-        ending = {"ends": outcome.state.value, "words": outcome.words}
-        mine = {"version": 1, "executor": self._executor.name, "at": now().isoformat(), **ending}
-        return self._store.create_claim(self._case.request, mine)
+        executor = self._executor
+        return outcome is None or self._store.take_end(
+            self._case.request, executor.name, executor.claim_seconds, outcome
+        )
 
     def _judge(self, *, stopped: bool, claimed: bool) -> Outcome | None:
         case = self._case
@@ -84,7 +77,7 @@ class Execution:
         approvers = self._find_approvers(decisions, action)
         return None if approvers is None else self._execute(action, approvers, claimed=claimed)
 
-    def _take_over(self, claim: Mapping[str, Any], *, stopped: bool) -> Outcome:
+    def _take_over(self, claim: Claim, *, stopped: bool) -> Outcome:
         """Finish what another replica began and did not end.
 
         Vault gives the credentials once: if they can still be taken, nothing was executed yet, and it can be now.
@@ -93,8 +86,8 @@ class Execution:
         outcome = self._judge(stopped=stopped, claimed=True)
         if outcome is not None and outcome.state in {State.EXECUTED, State.IN_DOUBT}:
             return outcome
-        words = f"the executor {claim['executor']} began to execute it and did not say how that ended"
-        return self._end(State.IN_DOUBT, words, list(claim.get("approvers") or ()))
+        words = f"the executor {claim.executor} began to execute it and did not say how that ended"
+        return self._end(State.IN_DOUBT, words, claim.approvers)
 
     # -- who decided
 
@@ -169,7 +162,7 @@ class Execution:
 
     def _claim_and_carry_out(self, action: GatedAction, approvers: list[dict[str, str]], *, claimed: bool) -> Carried:
         """Take the request, after its first record: a replica that can't record leaves it to others."""
-        claim = {"version": 1, "executor": self._executor.name, "at": now().isoformat(), "approvers": approvers}
+        claim = Claim(self._executor.name, now().isoformat(), tuple(approvers))
         if not claimed and not self._store.create_claim(self._case.request, claim):
             return Carried(None)  # another replica has it
         return self._carry_out(action, approvers)

@@ -14,14 +14,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from narrowgate.approvals.case import (
     Case,
+    Claim,
     Decision,
     Hold,
     Outcome,
+    now,
     parse_case,
+    parse_claim,
     parse_decision,
     parse_outcome,
 )
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 
     from narrowgate.approvals.settings import Gate
     from narrowgate.approvals.vault import Entry, Vault
+    from narrowgate.operations.record import RevocationRecord
 
 STOPS: Final = "_stops"
 ANSWERS: Final = "_answers"
@@ -57,6 +63,15 @@ class Stop:
     entity: str
     at: str
     reason: str
+
+
+class Holder(Enum):
+    """Whose an open request is, as one replica sees it: it may take it, has it, must leave it, or takes it over."""
+
+    NOBODY = auto()
+    OURS = auto()
+    ANOTHER = auto()
+    GONE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +138,11 @@ class Store:
         data = {"version": VERSION, **asdict(decision)}
         return self.vault.create_entry(self.gate.mounts.decisions, f"{_path(request)}/{decision.entity}", data)
 
+    def list_decided(self, workflow: str) -> frozenset[str]:
+        """Return the ids of the requests of a workflow on which somebody has decided, open or not."""
+        keys = self.vault.list_keys(self.gate.mounts.decisions, workflow)
+        return frozenset(f"{workflow}.{key.rstrip('/')}" for key in keys)
+
     def read_decisions(self, request: str) -> list[Decision]:
         """Return all decisions; the path tells whose each is, whatever its text says."""
         mount, path = self.gate.mounts.decisions, _path(request)
@@ -149,31 +169,65 @@ class Store:
         entities = self.vault.list_keys(self.gate.mounts.decisions, STOPS)
         return [stop for entity in entities if (stop := self.read_stop(entity)) is not None]
 
-    def tell_revocation(self, workflow: str, user: str) -> str:
-        """Return in words that an operator has revoked the workflow, or `user` of it; empty where nobody has.
+    def read_revocations(self, workflow: str) -> RevocationRecord | None:
+        """Return what operators have revoked of a workflow, or None where they never did.
 
         Raises SettingsError for a record that cannot be understood, or as `Vault.ask` does: then nothing may go on.
         """
         entry = None if self.gate.revocations is None else self.vault.read_entry(self.gate.revocations, workflow)
         if entry is None:
-            return ""
+            return None
         try:
-            record = parse_record(entry.data, workflow)
+            return parse_record(entry.data, workflow)
         except RevocationRecordError as error:
             raise SettingsError(str(error), hint=error.hint) from None
-        if record.is_whole:
-            return "an operator revoked the workflow"
-        return f"an operator revoked {user} at the workflow" if user in record.users else ""
+
+    def tell_revocation(self, workflow: str, user: str) -> str:
+        """Return in words that an operator has revoked the workflow, or `user` of it; empty where nobody has.
+
+        Raises as `read_revocations` does.
+        """
+        return put_revocation(self.read_revocations(workflow), user)
 
     # -- records
 
-    def create_claim(self, request: str, data: Mapping[str, Any]) -> bool:
+    def create_claim(self, request: str, claim: Claim) -> bool:
         """Claim a request for one executor; return whether the claim is this one."""
-        return self.vault.create_entry(self.gate.mounts.records, f"{_path(request)}/claim", data)
+        data = {name: value for name, value in asdict(claim).items() if value is not None}
+        return self.vault.create_entry(
+            self.gate.mounts.records, f"{_path(request)}/claim", {"version": VERSION, **data}
+        )
 
-    def read_claim(self, request: str) -> Entry | None:
+    def read_claim(self, request: str) -> Claim | None:
         """Return the claim, or None."""
-        return self.vault.read_entry(self.gate.mounts.records, f"{_path(request)}/claim")
+        entry = self.vault.read_entry(self.gate.mounts.records, f"{_path(request)}/claim")
+        return None if entry is None else parse_claim(entry.data, entry.created)
+
+    def find_holder(self, request: str, executor: str, claim_seconds: int) -> tuple[Holder, Claim | None]:
+        """Return whose a request is for the replica `executor`, and the claim: the one judge of how old that may be.
+
+        Another's claim holds for `claim_seconds`; one that led to no outcome in that time is taken for a dead one's.
+        """
+        claim = self.read_claim(request)
+        if claim is None:
+            return Holder.NOBODY, None
+        if claim.executor == executor:
+            return Holder.OURS, claim
+        age = (datetime.now(UTC) - datetime.fromisoformat(claim.at)).total_seconds()
+        return Holder.ANOTHER if age < claim_seconds else Holder.GONE, claim
+
+    def take_end(self, request: str, executor: str, claim_seconds: int, outcome: Outcome) -> bool:
+        """Tell whether `executor` may say that a request is over: it has the claim, or takes it for that.
+
+        While it judged, another may have taken the request and be executing it: what looks changed, expired or denied
+        then may be what that one just did, or came too late for it. Where another took it to end it, and died, both
+        say the same: that nothing was executed.
+        """
+        holder, claim = self.find_holder(request, executor, claim_seconds)
+        if claim is not None:
+            return holder is Holder.OURS or (holder is Holder.GONE and claim.ends is not None)
+        mine = Claim(executor, now().isoformat(), ends=outcome.state, words=outcome.words)
+        return self.create_claim(request, mine)
 
     def create_outcome(self, request: str, outcome: Outcome) -> bool:
         """Write how a request ended, once; return whether this very outcome stands there."""
@@ -197,6 +251,11 @@ class Store:
         }
         return self.vault.create_entry(self.gate.mounts.records, f"{ANSWERS}/{workflow}/{entity}/{key}", data)
 
+    def list_answered(self, workflow: str, entity: str) -> frozenset[str]:
+        """Return the ids of an entity's requests that have ended and whose agent was told so: nothing is left to do."""
+        keys = self.vault.list_keys(self.gate.mounts.records, f"{ANSWERS}/{workflow}/{entity}")
+        return frozenset(f"{workflow}.{key}" for key in keys)
+
     # -- what only executors read
 
     def create_held(self, request: str, tool: str, data: Mapping[str, Any]) -> bool:
@@ -210,6 +269,15 @@ class Store:
     def destroy_held(self, request: str, tool: str) -> None:
         """Forget a held request's tokens: the request is closed."""
         self.vault.destroy_entry(self.gate.mounts.held, _held(request, tool))
+
+
+def put_revocation(record: RevocationRecord | None, user: str) -> str:
+    """Say in words that `record` revokes its workflow, or `user` of it; nothing where it does neither."""
+    if record is None:
+        return ""
+    if record.is_whole:
+        return "an operator revoked the workflow"
+    return f"an operator revoked {user} at the workflow" if user in record.users else ""
 
 
 def _path(request: str) -> str:

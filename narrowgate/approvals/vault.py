@@ -6,9 +6,10 @@ Requests that change something are sent once more only where the caller says tha
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import hvac.adapters
 import requests
@@ -53,13 +54,17 @@ class _LostError(Exception):
 
 
 class Vault:
-    """Requests to one Vault with one token. Safe to call from several threads; its repr holds no secret."""
+    """Requests to one Vault with one token, until `close`. Safe to call from several threads; its repr holds no secret.
+
+    As a context manager it closes its connections at the block's end; it revokes nothing.
+    """
 
     def __init__(self, address: str, *, namespace: str | None, verify: str | bool, token: str = "") -> None:
         session = requests.Session()
         session.trust_env = False
         session.verify = verify
         self.address, self.namespace, self.verify, self.token = address, namespace, verify, token
+        self._session = session
         self._adapter = hvac.adapters.RawAdapter(
             base_uri=address,
             token="",
@@ -74,6 +79,18 @@ class Vault:
     def __repr__(self) -> str:
         """Name the address only."""
         return f"<Vault {self.address}>"
+
+    def __enter__(self) -> Self:
+        """Return this connection."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that stand; a later request opens new ones."""
+        self._session.close()
 
     def with_token(self, token: str) -> Vault:
         """Return another connection to the same Vault, with `token`."""
@@ -170,7 +187,7 @@ class Vault:
         else:
             return True
         standing = self.read_entry(mount, path)
-        return standing is not None and dict(standing.data) == dict(data)
+        return standing is not None and standing.data == json.loads(json.dumps(dict(data)))  # as Vault keeps it
 
     def list_keys(self, mount: str, path: str) -> list[str]:
         """Return the names under a folder of a KV v2 mount, sorted; none where there is no such folder."""

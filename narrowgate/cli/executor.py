@@ -59,8 +59,10 @@ def run(  # noqa: PLR0913 - options
     known = inputs.find_gate(gate)
     inputs.read_token(token_file)
     log_as_json()
-    with ca_file(known.ca_pem) as verify:
-        executor = Executor(known, tool, lambda: inputs.read_token(token_file), verify=verify)
+    with (
+        ca_file(known.ca_pem) as verify,
+        Executor(known, tool, lambda: inputs.read_token(token_file), verify=verify) as executor,
+    ):
         notifier = None if notify_file is None else read_notifier(notify_file, page)
         if notifier is not None:
             executor.announce = notifier.announce

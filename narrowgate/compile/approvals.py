@@ -118,11 +118,13 @@ def _executor(environment: Environment, tool: str) -> GateIdentity:
         PathRule(f"{CASES}/data/+/+", ("create", "read"), "make a case of a draft, once"),
         PathRule(f"{DECISIONS}/data/+/+/+", ("read",), "read what people decided"),
         PathRule(f"{DECISIONS}/data/_stops/+", ("read",), "read emergency stops"),
+        PathRule(f"{DECISIONS}/metadata/+", ("list",), "find which requests people decided on"),
         PathRule(f"{DECISIONS}/metadata/+/+", ("list",), "find decisions"),
         PathRule(f"{DECISIONS}/metadata/_stops", ("list",), "find emergency stops"),
         PathRule(f"{RECORDS}/data/+/+/claim", ("create", "read"), "claim a request, once"),
         PathRule(f"{RECORDS}/data/+/+/outcome", ("create", "read"), "record what came of it, once"),
         PathRule(f"{RECORDS}/data/_answers/+/+/+", ("create", "read"), "tell its agent what came of it, once"),
+        PathRule(f"{RECORDS}/metadata/_answers/+/+", ("list",), "find which drafts have ended"),
         *agent_rules(compile_ledger(names.executor_login_name(tool))),
         PathRule(f"{HELD}/data/+/{tool}/+", ("create", "read"), "keep this tool's held requests"),
         # Vault lists a folder by its name and a slash, which `+/<tool>` does not match.

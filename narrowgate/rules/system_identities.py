@@ -155,6 +155,8 @@ _EXECUTOR_PATHS: Final = (
     ("narrowgate-records/data/+/+/claim", "create read"),
     ("narrowgate-records/data/+/+/outcome", "create read"),
     ("narrowgate-records/data/_answers/+/+/+", "create read"),
+    ("narrowgate-records/metadata/_answers/+/+", "list"),
+    ("narrowgate-decisions/metadata/+", "list"),
     ("narrowgate-transit/sign/executor.{tool}", "update"),
     ("narrowgate-ledger/data/executor.{tool}/{{{{identity.entity.id}}}}/+", "create"),
     ("narrowgate-held/data/+/{tool}/+", "create read"),

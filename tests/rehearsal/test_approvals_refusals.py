@@ -17,10 +17,10 @@ import pytest
 from gate_bench import MOUNTS, READER, WORKFLOW
 
 from narrowgate.approvals import CaseAlteredError, DecidedError, NotAllowedError, NotShownError, State
-from narrowgate.approvals.case import Decision, Outcome, Verdict, now
+from narrowgate.approvals.case import Claim, Decision, Outcome, Verdict, now
 from narrowgate.approvals.errors import ApprovalsError, BadRequestError, LoginError, NoGateError, VaultRefusedError
 from narrowgate.approvals.execution import Execution
-from narrowgate.approvals.executor import hold_request
+from narrowgate.approvals.intake import hold_request
 from narrowgate.approvals.store import Store
 from rehearsal import bao, postgres
 
@@ -287,7 +287,7 @@ def test_a_replica_that_judges_late_says_nothing_of_what_another_executes(
     first.work()
     bench.approve("ann", request)
     look = Execution._check_target  # noqa: SLF001 - the moment between looking and saying
-    claim = {"version": 1, "executor": first.name, "at": now().isoformat()}
+    claim = Claim(first.name, now().isoformat())
 
     def look_while_another_begins(self: Execution, action: GatedAction) -> Outcome | None:
         assert Store(bench.gate, first.vault).create_claim(request, claim)
@@ -421,7 +421,7 @@ def test_an_altered_case_is_neither_shown_nor_executed(bench: GateBench, what: s
         with bench.approver("ann") as ann:
             assert request not in {view.case.request for view in ann.list_cases()}
             assert request in ann.altered
-    executor.work()
+    bench.executor().work()
     assert not bench.vendors(f"Altered {what} Oy")
     record = bench.record(request)
     if what == "held request":
@@ -436,7 +436,7 @@ def test_a_case_altered_while_another_executes_it_is_in_doubt_not_refused(bench:
     request = bench.draft("Altered Late Oy")
     first = bench.executor()
     first.work()
-    claim = {"version": 1, "executor": first.name, "at": now().isoformat(), "approvers": []}
+    claim = Claim(first.name, now().isoformat())
     assert Store(bench.gate, first.vault).create_claim(request, claim)
     path = f"{MOUNTS['cases']}/data/{request.replace('.', '/')}"
     entry = bench.root.read(path)["data"]["data"]

@@ -35,10 +35,11 @@ from narrowgate.approvals.text import show
 from narrowgate.approvals.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from starlette.requests import Request
 
+    from narrowgate.approvals.decide import CaseView
     from narrowgate.approvals.settings import Gate
 
 logger = structlog.get_logger("narrowgate.approvals.page")
@@ -105,8 +106,7 @@ class Page:
         """Revoke every session's token when the server ends."""
         yield
         for session in self.sessions.close_all():
-            with contextlib.suppress(ApprovalsError):
-                await run_in_threadpool(self._vault(session.token).revoke_self)
+            await run_in_threadpool(self._revoke, session.token)
 
     # -- what stands around a page
 
@@ -144,19 +144,25 @@ class Page:
     def _vault(self, token: str = "") -> Vault:
         return Vault(self.gate.address, namespace=self.gate.namespace, verify=self.verify, token=token)
 
-    def _approver(self, session: WebSession) -> Approver:
-        approver = Approver(self.gate, self._vault(session.token))
-        approver.who()  # the token is asked each time: one that was revoked opens nothing here
-        return approver
+    def _revoke(self, token: str) -> None:
+        with self._vault(token) as vault, contextlib.suppress(ApprovalsError):
+            vault.revoke_self()
+
+    @contextlib.contextmanager
+    def _approver(self, session: WebSession) -> Iterator[Approver]:
+        with self._vault(session.token) as vault:
+            approver = Approver(self.gate, vault)
+            approver.who()  # the token is asked each time: one that was revoked opens nothing here
+            yield approver
 
     # -- pages
 
     async def _list(self, _: Request, session: WebSession) -> Response:
         def read() -> dict[str, Any]:
-            approver = self._approver(session)
-            views = approver.list_cases()
-            stops = [(show(p.name), show(s.at), show(s.reason)) for p, s in approver.list_stops()]
-            return {"cases": [present(view) for view in views], "stops": stops, "altered": approver.altered}
+            with self._approver(session) as approver:
+                views = approver.list_cases()
+                stops = [(show(p.name), show(s.at), show(s.reason)) for p, s in approver.list_stops()]
+                return {"cases": [present(view) for view in views], "stops": stops, "altered": approver.altered}
 
         return self._render("list.html", person=session.person, csrf=session.csrf, **await run_in_threadpool(read))
 
@@ -167,7 +173,11 @@ class Page:
     async def _render_case(
         self, session: WebSession, name: str, notice: str = "", status: int = 200, *, again: bool = False
     ) -> Response:
-        view = await run_in_threadpool(lambda: self._approver(session).read_case(name))
+        def read() -> CaseView:
+            with self._approver(session) as approver:
+                return approver.read_case(name)
+
+        view = await run_in_threadpool(read)
         session.note(name, view.digest, view.read_at)
         shown = present(view)
         # An approval may be given again, where it stands in the records and perhaps not yet in Vault.
@@ -191,9 +201,9 @@ class Page:
             return await self._render_case(session, name, "Nothing was decided: give a reason.", 400)
 
         def decide() -> None:
-            approver = self._approver(session)
-            act = approver.approve if verdict == "approve" else approver.deny
-            act(name, digest=digest, reason=reason, seen_at=seen_at)
+            with self._approver(session) as approver:
+                act = approver.approve if verdict == "approve" else approver.deny
+                act(name, digest=digest, reason=reason, seen_at=seen_at)
 
         await run_in_threadpool(decide)
         logger.info("page.decided", request=name, verdict=verdict, person=session.person)
@@ -202,15 +212,19 @@ class Page:
     async def _stop(self, request: Request, session: WebSession) -> Response:
         form = await read_form(request, self.origin)
         check_csrf(session, form)
-        await run_in_threadpool(lambda: self._approver(session).stop_all(form.get("reason", "")))
+
+        def stop() -> None:
+            with self._approver(session) as approver:
+                approver.stop_all(form.get("reason", ""))
+
+        await run_in_threadpool(stop)
         logger.warning("page.stopped", person=session.person)
         return RedirectResponse("/", status_code=303)
 
     async def _log_out(self, request: Request, session: WebSession) -> Response:
         check_csrf(session, await read_form(request, self.origin))
         self.sessions.close(request.cookies.get(self._cookie))
-        with contextlib.suppress(ApprovalsError):
-            await run_in_threadpool(self._vault(session.token).revoke_self)
+        await run_in_threadpool(self._revoke, session.token)
         answer = RedirectResponse("/login", status_code=303)
         answer.delete_cookie(self._cookie, samesite="strict", **self._flags)
         return answer
@@ -225,16 +239,17 @@ class Page:
         form = await read_form(request, self.origin)
         if self._oidc is not None:
             raise LoginError("People log in by the identity provider here.", hint="Open /login.")
-        vault, place = self._vault(), self.gate.approvers
-        jwt = form.get("token", "").strip()
-        await run_in_threadpool(lambda: vault.log_in(place.mount, place.role, jwt))
+        place, jwt = self.gate.approvers, form.get("token", "").strip()
+        with self._vault() as vault:
+            await run_in_threadpool(lambda: vault.log_in(place.mount, place.role, jwt))
         return await self._enter(vault.token, choose_next(form.get("next")))
 
     async def _begin_oidc(self, request: Request) -> Response:
         if self._oidc is None:
             raise NotFoundError("There is no such login here.")
         wanted = request.query_params.get("next") or "/"
-        address, name = await run_in_threadpool(partial(self._oidc.begin, self._vault(), wanted))
+        with self._vault() as vault:
+            address, name = await run_in_threadpool(partial(self._oidc.begin, vault, wanted))
         answer = RedirectResponse(address, status_code=303)
         # The identity provider sends the browser back from another site: a strict cookie would not come along.
         answer.set_cookie(self._login_cookie, name, max_age=PENDING_SECONDS, samesite="lax", **self._flags)
@@ -245,19 +260,19 @@ class Page:
             raise NotFoundError("There is no such login here.")
         state, code = request.query_params.get("state", ""), request.query_params.get("code", "")
         name = request.cookies.get(self._login_cookie)
-        token, wanted = await run_in_threadpool(partial(self._oidc.finish, self._vault(), name, state, code))
+        with self._vault() as vault:
+            token, wanted = await run_in_threadpool(partial(self._oidc.finish, vault, name, state, code))
         answer = await self._enter(token, wanted)
         answer.delete_cookie(self._login_cookie, samesite="lax", **self._flags)
         return answer
 
     async def _enter(self, token: str, wanted: str) -> Response:
         """Open a session for a Vault token, which must be an approver's; a new name each time."""
-        vault = self._vault(token)
         try:
-            who = await run_in_threadpool(lambda: Approver(self.gate, vault).who())
+            with self._vault(token) as vault:
+                who = await run_in_threadpool(lambda: Approver(self.gate, vault).who())
         except ApprovalsError:
-            with contextlib.suppress(ApprovalsError):
-                await run_in_threadpool(vault.revoke_self)
+            await run_in_threadpool(self._revoke, token)
             raise
         name = self.sessions.open(token, show(who.person.name), who.seconds_left)
         logger.info("page.login", person=who.person.name)
