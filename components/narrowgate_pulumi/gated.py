@@ -47,12 +47,12 @@ def gate_action(name: str, documents: GatedDocuments, parent: pulumi.Resource) -
     The login comes last and goes first: nobody can ask before the control group is in force.
     """
     made: list[pulumi.Resource] = []
-    if documents.aws is not None:
-        made.append(assume_role(name, documents.aws, parent))
-    if documents.postgres is not None:
-        made.append(join_group(name, documents.postgres, parent))
-    if documents.reader is not None:
-        made.append(join_group(f"{name}-reader", documents.reader, parent))
+    for kind, minted in documents.mints:
+        label = name if kind == "gated" else f"{name}-reader"
+        if minted.aws is not None:
+            made.append(assume_role(label, minted.aws, parent))
+        if minted.postgres is not None:
+            made.append(join_group(label, minted.postgres, parent))
     policy = vault.Policy(
         f"{name}-policy",
         name=documents.policy.name,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         AuthRole,
         IamRole,
         KvDocuments,
+        Minted,
         PlanDocuments,
         PostgresDocuments,
         ToolDocuments,
@@ -87,12 +88,12 @@ class LockedDocuments:
         vault_policies = [w.agent_policy for w in workflows] + [t.policy for t in tools if t.policy is not None]
         vault_policies += [each.policy for each in gated]
         logins = [workflow.auth_role for workflow in workflows] + [each.login for each in gated]
-        sql = [tool.postgres for tool in tools] + [d for each in gated for d in (each.postgres, each.reader)]
+        mints = [minted for each in gated for _, minted in each.mints]
+        holders: list[Minted | ToolDocuments] = [*tools, *mints]
+        sql = [each.postgres for each in holders]
         roles = [role for tool in tools if (role := _secret_role(tool)) is not None]
-        roles += [LockedRole("database", d.vault_role) for each in gated for d in (each.postgres, each.reader) if d]
-        roles += [LockedRole("aws", each.aws.vault_role) for each in gated if each.aws is not None]
-        iam_roles = [tool.aws.role for tool in tools if tool.aws is not None]
-        iam_roles += [each.aws.role for each in gated if each.aws is not None]
+        roles += [role for minted in mints if (role := _minting_role(minted)) is not None]
+        iam_roles = [each.aws.role for each in holders if each.aws is not None]
         return cls(
             environment=documents.environment,
             roles={role.name: role for role in iam_roles},
@@ -255,11 +256,15 @@ _SAYS_NOTHING = frozenset({"accessor", "description", "disable_remount", "namesp
 """Settings of an auth mount that do not say who gets in."""
 
 
+def _minting_role(minted: Minted | ToolDocuments) -> LockedRole | None:
+    if minted.aws is not None:
+        return LockedRole("aws", minted.aws.vault_role)
+    return None if minted.postgres is None else LockedRole("database", minted.postgres.vault_role)
+
+
 def _secret_role(tool: ToolDocuments) -> LockedRole | None:
-    if tool.aws is not None:
-        return LockedRole("aws", tool.aws.vault_role)
-    if tool.postgres is not None:
-        return LockedRole("database", tool.postgres.vault_role)
+    if (role := _minting_role(tool)) is not None:
+        return role
     if tool.bearer is not None:
         return LockedRole("identity", tool.bearer.role, tool.bearer.accessor_placeholder)
     if tool.pki is not None:

@@ -17,7 +17,7 @@ from narrowgate.compile.identity import LEEWAY_SECONDS, trust_issuer
 from narrowgate.compile.ledger import agent_rules, compile_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from narrowgate.plan import ApprovalsBinding, Environment
 
@@ -105,6 +105,14 @@ def _approver(environment: Environment, binding: ApprovalsBinding) -> GateIdenti
     )
 
 
+def _reader_rules(environment: Environment, tool: str) -> Iterator[PathRule]:
+    """Yield where a tool's executor gets the credentials by which it reads: named after it, whatever the backend."""
+    vault = environment.vault
+    for path in (f"{vault.aws_mount}/sts", f"{vault.database_mount}/creds"):
+        what = "read the target as it is, by a login that can do nothing else"
+        yield PathRule(f"{path}/{names.EXECUTOR}.{tool}.*", ("read",), what)
+
+
 def _executor(environment: Environment, tool: str) -> GateIdentity:
     """Return a tool's executor: it makes cases of that tool's drafts and holds their requests, and approves nothing."""
     policy = names.executor_policy_name(tool)
@@ -129,11 +137,7 @@ def _executor(environment: Environment, tool: str) -> GateIdentity:
         PathRule(f"{HELD}/data/+/{tool}/+", ("create", "read"), "keep this tool's held requests"),
         # Vault lists a folder by its name and a slash, which `+/<tool>` does not match.
         PathRule(f"{HELD}/metadata/+/{tool}/*", ("delete", "list"), "find them, and forget one that is over"),
-        PathRule(
-            f"{environment.vault.database_mount}/creds/{names.EXECUTOR}.{tool}.*",
-            ("read",),
-            "read the target as it is, by a login that can do nothing else",
-        ),
+        *_reader_rules(environment, tool),
     ]
     settings = executor_login(tool, environment, policy, EXECUTOR_SECONDS)
     return GateIdentity(

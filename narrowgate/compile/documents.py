@@ -189,22 +189,44 @@ class LedgerDocuments:
 
 
 @dataclass(frozen=True, slots=True)
+class Minted:
+    """What mints one kind of credentials at the gate: the documents of exactly one backend."""
+
+    aws: AwsDocuments | None = None
+    postgres: PostgresDocuments | None = None
+
+    @property
+    def credential_path(self) -> str:
+        """Return the one path where these credentials are had."""
+        return next(d.vault_role for d in (self.aws, self.postgres) if d is not None).credential_path
+
+
+@dataclass(frozen=True, slots=True)
 class GatedDocuments:
     """One gated action that an executor can carry out: what mints its credentials, and who may ask for them.
 
-    `policy` grants reading `credential_path` under a control group, and ending the token; `login` gives that policy to
-    a token for one request of the tool's executor. `reader` is what the executor itself reads of the target, None where
-    it reads nothing. `description` is the action's entry in the gate's description.
+    `policy` grants reading the path of `minted` under a control group, and ending the token; `login` gives that policy
+    to a token for one request of the tool's executor. `reader` is what the executor itself reads of the target, None
+    where it reads nothing. `description` is the action's entry in the gate's description.
     """
 
     action: str
     policy: VaultPolicy
     login: AuthRole
-    credential_path: str
     description: Json
-    postgres: PostgresDocuments | None = None
-    reader: PostgresDocuments | None = None
-    aws: AwsDocuments | None = None
+    minted: Minted
+    reader: Minted | None = None
+
+    @property
+    def credential_path(self) -> str:
+        """Return the path that waits for approvals."""
+        return self.minted.credential_path
+
+    @property
+    def mints(self) -> tuple[tuple[str, Minted], ...]:
+        """Return what mints credentials here, each with its kind: `gated`, or `read`."""
+        reader = () if self.reader is None else (("read", self.reader),)
+        return (("gated", self.minted), *reader)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,101 +10,33 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
-from pydantic import Field
 
-from narrowgate.compile.backends.backend import Declared
 from narrowgate.compile.errors import PlaceError
+from narrowgate.compile.execution import REFERENCE, DeclaredExecution, Path
+from narrowgate.compile.execution_aws import AwsCallExecution
+from narrowgate.compile.execution_sql import SqlFunctionExecution
 from narrowgate.compile.problems import Problem
 from narrowgate.compile.references import KINDS, Reference, Value, lookup
-from narrowgate.plan import Backend, Execution, FunctionGrant, Grant, RowPredicate, TableGrant
+from narrowgate.plan import Backend, Execution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from narrowgate.plan import ActionAccess
-
-Scalar = str | int | bool
-Path = tuple[str | int, ...]
-
 LATE: Final = frozenset({"digest", "request", "requester", "approvers"})
 """References without a kind: known when the action is carried out."""
 
-_REFERENCE: Final = re.compile(r"\$\{(?:([a-z]+)\.)?([a-z][a-z0-9_]*)\}")
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 _INPUT: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _WRITE: Final = "write ${inputs.name}, ${scope.name}, ${env.name}, ${binding.name} or ${digest}, and nothing beside it"
-
-
-class DeclaredExecution(Declared):
-    """What stands under an action's `execute`."""
-
-    def check(self) -> Iterator[Problem]:
-        """Yield what is wrong with it whatever the values."""
-        raise NotImplementedError
-
-    def early(self) -> Mapping[str, Any]:
-        """Return the parts whose values must be known when people decide."""
-        raise NotImplementedError
-
-
-class SqlTarget(Declared):
-    """The one row that a function changes, as the executor reads it by a login of its own."""
-
-    table: str
-    """`table` (of `public`) or `schema.table`."""
-    columns: list[str] = Field(min_length=1)
-    """What of it is read and shown."""
-    key: dict[str, Scalar] = Field(min_length=1)
-    """Which row: a value for each of these columns. Values that the workflow's scope gives limit what can be read."""
-
-
-class SqlFunctionExecution(DeclaredExecution):
-    """One call of the one SQL function that the action grants; the function records the digest, once."""
-
-    handler: Literal["sql-function"]
-    """How it is carried out."""
-    arguments: list[Scalar]
-    """The function's arguments, in order; one of them is `${digest}`."""
-    target: SqlTarget | None = None
-    """The row that it changes; without it, approvers see only what will be called."""
-    changes: dict[str, Scalar] = Field(default_factory=dict)
-    """What the row's columns will be."""
-    reversible: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-    """Whether and how it can be undone, in words, for approvers."""
-
-    def check(self) -> Iterator[Problem]:
-        """Yield names that are no identifiers, a missing digest, and changes of columns that are not read."""
-        if self.arguments.count("${digest}") != 1:
-            message = "exactly one argument must be `${digest}`"
-            hint = "the function records it in a unique column, so that the database refuses a second run"
-            yield Problem(("arguments",), "missing-digest", message, hint)
-        if self.target is None:
-            return
-        named: list[tuple[Path, str]] = [(("target", "columns", n), name) for n, name in enumerate(self.target.columns)]
-        named += [(("target", "key", name), name) for name in self.target.key]
-        parts = self.target.table.split(".")
-        if len(parts) > 2 or not all(_IDENTIFIER.fullmatch(part) for part in parts):  # noqa: PLR2004 - schema.table
-            yield Problem(("target", "table"), "identifier", f"`{self.target.table}` is no SQL identifier")
-        for path, name in named:
-            if not _IDENTIFIER.fullmatch(name):
-                yield Problem(path, "identifier", f"`{name}` is no SQL identifier", key="key" in path)
-        for name in self.changes:
-            if name not in self.target.columns:
-                message = f"`{name}` is changed and not read: approvers would not see what it was"
-                yield Problem(("changes", name), "unread-column", message, "add it to `target: columns`", key=True)
-
-    def early(self) -> Mapping[str, Any]:
-        """Return the row and what it will be."""
-        return {"target": {"key": dict(self.target.key)} if self.target else {}, "changes": dict(self.changes)}
-
-
-_SETS: Final = frozenset({"columns", "enum", "required"})
+# Keys under which a list means a set: in a schema of inputs, and in the call of a handler.
+_SCHEMA_SETS: Final = frozenset({"enum", "required"})
+_CALL_SETS: Final = {"sql-function": frozenset({"columns"})}
 
 EXECUTIONS: Final[dict[str, tuple[Backend, type[DeclaredExecution]]]] = {
+    "aws-call": (Backend.AWS, AwsCallExecution),
     "sql-function": (Backend.POSTGRES, SqlFunctionExecution),
 }
 """Each handler with the backend that mints its credentials and the shape of its declaration."""
@@ -155,7 +87,7 @@ def check_references(
     for path, text in _texts(execution.model_dump()):
         if "${" not in text:
             continue
-        match = _REFERENCE.fullmatch(text)
+        match = REFERENCE.fullmatch(text)
         if match is None:
             yield Problem(path, "bad-reference", f"`{text}` is no whole reference", _WRITE)
             continue
@@ -180,7 +112,8 @@ def check_references(
 def _stands_in(parts: Mapping[str, Any], path: Path) -> bool:
     value: Any = parts
     for key in path:
-        if not isinstance(value, dict) or key not in value:
+        held = range(len(value)) if isinstance(value, list) else value if isinstance(value, dict) else ()
+        if key not in held:
             return False
         value = value[key]
     return True
@@ -197,7 +130,7 @@ def _texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:  # noqa: 
 def references_of(execution: DeclaredExecution) -> Iterator[Reference]:
     """Yield the references that are filled in when the plan is made."""
     for _, text in _texts(execution.model_dump()):
-        match = _REFERENCE.fullmatch(text)
+        match = REFERENCE.fullmatch(text)
         if match is not None and match[1] in KINDS:
             yield Reference(match[1], match[2])
 
@@ -208,18 +141,19 @@ def resolve_execution(
     """Return the plan's execution for `values`; raise `PlaceError` for a value that would become a reference itself."""
     call = _fill(execution.model_dump(exclude={"handler"}, exclude_none=True), values)
     handler = str(execution.model_dump()["handler"])
+    ordered = _without_order(call, _CALL_SETS.get(handler, frozenset()))
     return Execution(
-        handler, write_canonical(_without_order(inputs)), write_canonical(_without_order(call)), description
+        handler, write_canonical(_without_order(inputs, _SCHEMA_SETS)), write_canonical(ordered), description
     )
 
 
-def _without_order(value: Any, key: str = "") -> Any:  # noqa: ANN401 - JSON
+def _without_order(value: Any, sets: frozenset[str], key: str = "") -> Any:  # noqa: ANN401 - JSON
     """Return JSON in which lists that mean sets are sorted, so that a reviewer sees no change where there is none."""
     if isinstance(value, dict):
-        return {name: _without_order(item, str(name)) for name, item in value.items()}
+        return {name: _without_order(item, sets, str(name)) for name, item in value.items()}
     if isinstance(value, list):
-        items = [_without_order(item) for item in value]
-        return sorted(items, key=write_canonical) if key in _SETS else items
+        items = [_without_order(item, sets) for item in value]
+        return sorted(items, key=write_canonical) if key in sets else items
     return value
 
 
@@ -228,7 +162,7 @@ def _fill(value: Any, values: Mapping[Reference, Value]) -> Any:  # noqa: ANN401
         return {key: _fill(item, values) for key, item in value.items()}
     if isinstance(value, list):
         return [_fill(item, values) for item in value]
-    match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    match = REFERENCE.fullmatch(value) if isinstance(value, str) else None
     if match is None or match[1] not in KINDS:
         return value
     reference = Reference(match[1], match[2])
@@ -243,41 +177,3 @@ def _fill(value: Any, values: Mapping[Reference, Value]) -> Any:  # noqa: ANN401
 def write_canonical(value: object) -> str:
     """Return JSON text, the same for the same value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def function_of(action: ActionAccess) -> FunctionGrant:
-    """Return the one function of an action that is carried out by `sql-function`."""
-    functions = [grant for grant in action.grants if isinstance(grant, FunctionGrant)]
-    if len(functions) != 1 or len(action.grants) != 1:
-        raise PlaceError(f"{action.name} must grant one function, and nothing else")
-    return functions[0]
-
-
-def reads_of(execution: Execution) -> TableGrant | None:
-    """Return what an executor reads before and after: the target's columns, in the rows that the scope fixes."""
-    target = json.loads(execution.call).get("target")
-    if not target:
-        return None
-    schema, _, table = target["table"].rpartition(".")
-    columns = tuple(sorted({*target["columns"], *target["key"]}))
-    fixed = {column: value for column, value in target["key"].items() if not _is_input(value)}
-    rows = tuple(RowPredicate(column, (value,)) for column, value in sorted(fixed.items()))
-    return TableGrant(schema or "public", table, ("SELECT",), columns, rows)
-
-
-def _is_input(value: object) -> bool:
-    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
-
-
-def check_grants(execution: DeclaredExecution, grants: tuple[Grant, ...]) -> Iterator[Problem]:
-    """Yield where an action's grants are not what its handler uses."""
-    if not isinstance(execution, SqlFunctionExecution):
-        return
-    functions = [grant for grant in grants if isinstance(grant, FunctionGrant)]
-    if len(functions) != 1 or len(grants) != 1:
-        yield Problem((), "bad-value", "its action must grant one function, and nothing else")
-    elif len(functions[0].arguments) != len(execution.arguments):
-        message = (
-            f"{functions[0].function} takes {len(functions[0].arguments)} arguments, not {len(execution.arguments)}"
-        )
-        yield Problem(("arguments",), "bad-value", message)

@@ -9,61 +9,61 @@ not approve anything, and knows no executor's code.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from narrowgate.compile import names, postgres
-from narrowgate.compile.backends.postgres import (
-    CONNECTION_LIMIT,
-    SESSION_SETTINGS,
-    binding_of,
-    connection_of,
-)
-from narrowgate.compile.documents import AuthRole, GatedDocuments, PostgresDocuments, VaultPolicy, VaultSecretRole
+from narrowgate.compile import gate_aws, gate_sql, names
+from narrowgate.compile.documents import AuthRole, GatedDocuments, VaultPolicy
 from narrowgate.compile.drafts import STORES
 from narrowgate.compile.errors import CompileError
-from narrowgate.compile.executions import function_of, reads_of
+from narrowgate.compile.gate_credentials import GatedCredentials
 from narrowgate.compile.hcl import ControlGroup, PathRule, render_policy
 from narrowgate.compile.identity import LEEWAY_SECONDS
 from narrowgate.compile.ledger import compile_ledger
-from narrowgate.compile.table_grants import join_table_grants
-from narrowgate.plan import Backend
+from narrowgate.plan import ActionAccess, Backend, Environment, ToolAccess, WorkflowAccess
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from narrowgate.compile.documents import Json, WorkflowDocuments
-    from narrowgate.plan import ActionAccess, Approval, Environment, FunctionGrant, TableGrant, ToolAccess
+    from narrowgate.plan import Approval
 
 VERSION: Final = 1
 GROUP_PREFIX: Final = "approvers."
 APPROVER_ROLE: Final = "approver"
-# Credentials live this long once they are had; a request's login outlives the wait for its approvals by as much.
+# A request's login outlives the wait for its approvals by as much as its execution may take.
 EXECUTION_SECONDS: Final = 300
-# What the executor reads the target by; it is fetched anew when it ends.
-READER_SECONDS: Final = 900
-# The asking, the end of the token, and one for the lease: then a replayed unwrap is refused by Vault.
-LEASED_USES: Final = 3
+
+_Compiler = Callable[[WorkflowAccess, ToolAccess, ActionAccess, Environment], GatedCredentials]
+
+_CREDENTIALS: Final[dict[Backend, _Compiler]] = {
+    Backend.AWS: gate_aws.compile_credentials,
+    Backend.POSTGRES: gate_sql.compile_credentials,
+}
+"""What makes the credentials of a backend's gated actions."""
 
 
-def compile_gated(tool: ToolAccess, environment: Environment, auth_mount: str) -> tuple[GatedDocuments, ...]:
+def compile_gated(
+    workflow: WorkflowAccess, tool: ToolAccess, environment: Environment, auth_mount: str
+) -> tuple[GatedDocuments, ...]:
     """Return the documents of a tool's executable gated actions; `auth_mount` is where their agent logs in."""
-    return tuple(_compile_action(tool, action, environment, auth_mount) for action in tool.executable)
+    return tuple(_compile_action(workflow, tool, action, environment, auth_mount) for action in tool.executable)
 
 
 def _compile_action(
-    tool: ToolAccess, action: ActionAccess, environment: Environment, auth_mount: str
+    workflow: WorkflowAccess, tool: ToolAccess, action: ActionAccess, environment: Environment, auth_mount: str
 ) -> GatedDocuments:
     if action.approval is None or action.execution is None:
         raise CompileError(f"{action.name} has no approval or no execution", workflow=tool.workflow, tool=tool.tool)
     if environment.approvals is None:
         raise CompileError(f"{environment.name} does not say who may approve", workflow=tool.workflow, tool=tool.tool)
-    if tool.backend is not Backend.POSTGRES:
+    if tool.backend not in _CREDENTIALS:
         raise CompileError(
             f"no gated action of `{tool.backend}` can be executed", workflow=tool.workflow, tool=tool.tool
         )
-    minted, reader = _compile_sql(tool, action, environment)
+    made = _CREDENTIALS[tool.backend](workflow, tool, action, environment)
     name = names.gated_policy_name(tool.workflow, tool.tool, action.name)
-    path = minted.vault_role.credential_path
+    path = made.minted.credential_path
     described = {
         "workflow": tool.workflow,
         "tool": tool.tool,
@@ -72,25 +72,24 @@ def _compile_action(
         "description": action.execution.description,
         "path": path,
         "login_role": name,
-        "num_uses": LEASED_USES,
+        "num_uses": made.uses,
         "factors": [{"groups": list(f.groups), "required": f.required} for f in action.approval.factors],
         "expires_seconds": action.approval.expires_seconds,
-        "credential_seconds": EXECUTION_SECONDS,
+        "credential_seconds": made.seconds,
         "inputs": json.loads(action.execution.inputs),
-        "execute": _describe_call(action),
-        "connection": _connection(tool, environment),
+        "execute": {"handler": action.execution.handler, **made.call},
+        "connection": made.connection,
         "requester_mount": auth_mount,
         "secret_fields": list(tool.secret_fields),
-        "reader_path": None if reader is None else reader.vault_role.credential_path,
+        "reader_path": None if made.reader is None else made.reader.credential_path,
     }
     return GatedDocuments(
         action=action.name,
         policy=VaultPolicy(name, _render_gate(tool, action, action.approval, path)),
-        login=_compile_login(tool, name, action.approval, environment),
-        credential_path=path,
+        login=_compile_login(tool, name, action.approval, environment, made.uses),
         description=described,
-        postgres=minted,
-        reader=reader,
+        minted=made.minted,
+        reader=made.reader,
     )
 
 
@@ -114,10 +113,10 @@ def _render_gate(tool: ToolAccess, action: ActionAccess, approval: Approval, pat
     return render_policy(f"{tool.workflow}: one request for {tool.tool}.{action.name}", rules)
 
 
-def _compile_login(tool: ToolAccess, policy: str, approval: Approval, environment: Environment) -> AuthRole:
+def _compile_login(tool: ToolAccess, policy: str, approval: Approval, environment: Environment, uses: int) -> AuthRole:
     seconds = approval.expires_seconds + EXECUTION_SECONDS
     settings = executor_login(tool.tool, environment, policy, seconds)
-    return AuthRole(names.EXECUTORS_MOUNT, policy, {**settings, "token_num_uses": LEASED_USES})
+    return AuthRole(names.EXECUTORS_MOUNT, policy, {**settings, "token_num_uses": uses})
 
 
 def executor_login(tool: str, environment: Environment, policy: str, seconds: int) -> dict[str, Any]:
@@ -148,97 +147,6 @@ def executor_audience(tool: str, environment: Environment) -> str:
 def approver_audience(environment: Environment) -> str:
     """Return the audience of the tokens with which people log in to approve."""
     return names.audience(environment.identity.audience_prefix, environment.name, names.APPROVERS_MOUNT)
-
-
-# -- behind PostgreSQL
-
-
-def _compile_sql(
-    tool: ToolAccess, action: ActionAccess, environment: Environment
-) -> tuple[PostgresDocuments, PostgresDocuments | None]:
-    """Return the group role that may execute one function and nothing else, and the one that reads its target."""
-    vault, where = environment.vault, (environment.name, tool.workflow, tool.tool, action.name)
-    minted = _group(
-        tool,
-        environment,
-        names.gated_group_name(*where, "gated"),
-        names.gated_mount(vault.database_mount),
-        names.gated_name(tool.workflow, tool.tool, action.name),
-        EXECUTION_SECONDS,
-        functions=[function_of(action)],
-    )
-    reads = None if action.execution is None else reads_of(action.execution)
-    if reads is None:
-        return minted, None
-    name = names.reader_name(tool.tool, tool.workflow, action.name)
-    group = names.gated_group_name(*where, "reads")
-    return minted, _group(tool, environment, group, vault.database_mount, name, READER_SECONDS, tables=[reads])
-
-
-def _group(  # noqa: PLR0913, PLR0917 - a group role has this many sides
-    tool: ToolAccess,
-    environment: Environment,
-    group: str,
-    mount: str,
-    role: str,
-    seconds: int,
-    *,
-    tables: Iterable[TableGrant] = (),
-    functions: Iterable[FunctionGrant] = (),
-) -> PostgresDocuments:
-    binding = binding_of(environment, tool.tool)
-    granted = join_table_grants(tables)
-    called = tuple({"schema": f.schema, "function": f.function, "arguments": list(f.arguments)} for f in functions)
-    schemas = sorted({entry["schema"] for entry in [*granted, *called]})
-    settings: dict[str, Any] = {
-        "creation_statements": list(
-            postgres.build_creation_statements(
-                group, schemas, connection_limit=CONNECTION_LIMIT, settings=SESSION_SETTINGS
-            )
-        ),
-        "db_name": connection_of(environment, binding),
-        "default_ttl": seconds,
-        "max_ttl": seconds,
-        "renew_statements": list(postgres.RENEW_STATEMENTS),
-        "revocation_statements": list(postgres.build_revocation_statements(group)),
-    }
-    return PostgresDocuments(
-        group_role=group,
-        database=binding.database,
-        host=binding.host,
-        port=binding.port,
-        tables=granted,
-        functions=called,
-        vault_role=VaultSecretRole(mount, role, f"{mount}/creds/{role}", settings),
-        broker=binding.broker,
-        sslmode=binding.sslmode,
-    )
-
-
-def _connection(tool: ToolAccess, environment: Environment) -> Json:
-    binding = binding_of(environment, tool.tool)
-    return {"database": binding.database, "host": binding.host, "port": binding.port, "sslmode": binding.sslmode}
-
-
-def _describe_call(action: ActionAccess) -> dict[str, Any]:
-    """Return what the handler is told: the declaration's call, and the grant that it carries out."""
-    if action.execution is None:
-        return {}
-    function = function_of(action)
-    call = {
-        "handler": action.execution.handler,
-        **json.loads(action.execution.call),
-        "function": {
-            "schema": function.schema,
-            "function": function.function,
-            "arguments": list(function.arguments),
-        },
-    }
-    target = call.get("target")
-    if target:
-        schema, _, table = target["table"].rpartition(".")
-        call["target"] = {**target, "schema": schema or "public", "table": table, "columns": sorted(target["columns"])}
-    return call
 
 
 # -- the gate's page

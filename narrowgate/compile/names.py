@@ -14,6 +14,8 @@ from typing import Final
 VAULT_ROLE_LENGTH: Final = 40
 IAM_NAME_LENGTH: Final = 64
 SESSION_NAME_LENGTH: Final = 64
+# Vault keeps this much of a longer session name, and hashes the rest: the role and its `@` must stand in it.
+SESSION_ROLE_LENGTH: Final = SESSION_NAME_LENGTH - 8 - 1
 # PostgreSQL cuts names at 63 bytes; a row policy's name is its group role's and `_select` or the like.
 GROUP_ROLE_LENGTH: Final = 56
 AUTH_ROLE: Final = "agent"
@@ -92,6 +94,12 @@ def gated_policy_name(workflow: str, tool: str, action: str) -> str:
     return f"{REQUEST_LOGINS}{workflow}.{tool}.{action}"
 
 
+def gated_iam_name(environment: str, workflow: str, tool: str, action: str, kind: str) -> str:
+    """Return the IAM role of one gated action; `kind` is `gated`, or `reads` for its executor's read."""
+    digest = _digest(environment, workflow, tool, action, kind, length=8)
+    return f"{f'ng-{environment}-{kind}-{workflow}-{tool}-{action}'[: IAM_NAME_LENGTH - 9].rstrip('-')}-{digest}"
+
+
 def gated_group_name(environment: str, workflow: str, tool: str, action: str, kind: str) -> str:
     """Return the PostgreSQL group role of one gated action; `kind` is `gated`, or `reads` for its executor's read."""
     digest = _digest(environment, workflow, tool, action, kind, length=8)
@@ -106,6 +114,14 @@ def reader_name(tool: str, workflow: str, action: str) -> str:
     those names have one dot.
     """
     return f"{EXECUTOR}.{tool}.{workflow}.{action}"
+
+
+def session_reader_name(tool: str, workflow: str, action: str) -> str | None:
+    """Return `reader_name` so short that an AWS session's name still tells it, or None where the tool's is too long."""
+    name = reader_name(tool, workflow, action)
+    if len(name) > SESSION_ROLE_LENGTH:
+        name = f"{EXECUTOR}.{tool}._{_digest(tool, workflow, action, length=10)}"
+    return name if len(name) <= SESSION_ROLE_LENGTH else None
 
 
 def executor_policy_name(tool: str) -> str:

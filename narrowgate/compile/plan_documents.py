@@ -21,6 +21,8 @@ from narrowgate.compile.manifest import compile_manifest
 from narrowgate.compile.trail import find_unlogged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from narrowgate.plan import AccessPlan, Environment, WorkflowAccess
 
 
@@ -51,7 +53,7 @@ def compile_workflow(workflow: WorkflowAccess, environment: Environment) -> Work
     gated = [
         each
         for tool in sorted(workflow.tools, key=lambda entry: entry.tool)
-        for each in compile_gated(tool, environment, mount.path)
+        for each in compile_gated(workflow, tool, environment, mount.path)
     ]
     documents = WorkflowDocuments(
         workflow, mount, role, agent_policy, tuple(tools), {}, compile_ledger(workflow.name), tuple(gated)
@@ -77,12 +79,13 @@ def _deployed_names(tool: ToolDocuments) -> list[str]:
     return names
 
 
-def _gated_names(gated: GatedDocuments) -> list[str]:
-    groups = [documents for documents in (gated.postgres, gated.reader) if documents is not None]
-    paths = [
-        f"credential path {path}" for path in {gated.credential_path, *(d.vault_role.credential_path for d in groups)}
-    ]
-    return [*paths, *(f"group role {documents.group_role}" for documents in groups)]
+def _gated_names(gated: GatedDocuments) -> Iterator[str]:
+    for _, minted in gated.mints:
+        yield f"credential path {minted.credential_path}"
+        if minted.aws is not None:
+            yield f"IAM role {minted.aws.role.name.lower()}"
+        if minted.postgres is not None:
+            yield f"group role {minted.postgres.group_role}"
 
 
 def _check_names(workflows: tuple[WorkflowDocuments, ...]) -> None:

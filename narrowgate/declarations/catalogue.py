@@ -16,14 +16,14 @@ from narrowgate.declarations.models import ActionDeclaration, ToolDeclaration
 from narrowgate.declarations.scopes import ScopeValidator, check_scope_schema
 from narrowgate.declarations.source import KeyPath, Source, read_source
 from narrowgate.declarations.validation import locate, validate
-from narrowgate.plan import Access, Backend, Grant, Impact
+from narrowgate.plan import Access, Backend, Impact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from narrowgate.compile.backends.backend import DeclaredGrant
-    from narrowgate.compile.executions import DeclaredExecution
+    from narrowgate.compile.execution import DeclaredExecution
     from narrowgate.compile.references import Reference
 
 ENVIRONMENT_NAMES = ("account", "name", "partition", "region")
@@ -128,8 +128,8 @@ def _read_action(
     execute, found = _read_execution(name, action, tool, backend, source)
     errors += found
     if execute is not None and not errors:
-        resolved = tuple(grant for _, each in grants for grant in _without_values(each))
-        errors += locate(executions.check_grants(execute, resolved), source, ("actions", name, "execute"))
+        wrong = execute.check_grants([grant for _, grant in grants])
+        errors += locate(wrong, source, ("actions", name, "execute"))
     made = ToolAction(
         name,
         access,
@@ -140,11 +140,6 @@ def _read_action(
         inputs=action.inputs or {},
     )
     return made, errors
-
-
-def _without_values(grant: DeclaredGrant) -> Iterator[Grant]:
-    """Yield what a grant without references resolves to; one with references is no grant of a handler's."""
-    yield from () if any(True for _ in grant.references()) else grant.resolve({})
 
 
 def _read_execution(

@@ -74,13 +74,13 @@ def _jwt_login(login: documents.AuthRole, at: str) -> VaultAuthRole:
 def _gated(gated: documents.GatedDocuments, label: str) -> Iterator[Fact]:
     yield VaultPolicy(at=f"{label} gated policy", name=gated.policy.name, text=gated.policy.text)
     yield _jwt_login(gated.login, f"{label} login of a request")
-    if gated.aws is not None:
-        yield from _iam_role(gated.aws.role, f"{label} gated")
-        yield _secret_role("aws", gated.aws.vault_role, f"{label} gated")
-    for kind, group in (("gated", gated.postgres), ("read", gated.reader)):
-        if group is not None:
-            yield _group(group, f"{label} {kind}")
-            yield _secret_role("database", group.vault_role, f"{label} {kind}")
+    for kind, minted in gated.mints:
+        if minted.aws is not None:
+            yield from _iam_role(minted.aws.role, f"{label} {kind}")
+            yield _secret_role("aws", minted.aws.vault_role, f"{label} {kind}")
+        if minted.postgres is not None:
+            yield _group(minted.postgres, f"{label} {kind}")
+            yield _secret_role("database", minted.postgres.vault_role, f"{label} {kind}")
 
 
 def _system_identity(identity: documents.SystemIdentity) -> Iterator[Fact]:

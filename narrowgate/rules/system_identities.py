@@ -161,6 +161,7 @@ _EXECUTOR_PATHS: Final = (
     ("narrowgate-ledger/data/executor.{tool}/{{{{identity.entity.id}}}}/+", "create"),
     ("narrowgate-held/data/+/{tool}/+", "create read"),
     ("narrowgate-held/metadata/+/{tool}/*", "delete list"),
+    ("{aws_mount}/sts/executor.{tool}.*", "read"),
     ("{database_mount}/creds/executor.{tool}.*", "read"),
 )
 # path, what the operator may do there
@@ -239,6 +240,7 @@ def _of_gate(environment: Environment) -> Iterator[Ceiling]:
         paths = _hcl(
             _EXECUTOR_PATHS,
             tool=tool,
+            aws_mount=places.aws_mount,
             database_mount=places.database_mount,
             revocations_mount=places.revocations_mount,
         )

@@ -77,8 +77,10 @@ def render_gated(workflow: WorkflowDocuments) -> str:
     for gated in workflow.gated:
         parts += [f"## {gated.policy.name}\n{gated.policy.text}", as_json(dataclasses.asdict(gated.login))]
         parts.append(as_json(gated.description))
-        for document in (gated.postgres, gated.reader):
-            if document is not None:
+        for kind, minted in gated.mints:
+            if minted.aws is not None:
+                parts += [kind, as_json(dataclasses.asdict(minted.aws))]
+            if (document := minted.postgres) is not None:
                 grants = build_grant_statements(document.group_role, document.tables, document.functions)
                 parts.append("".join(f"{statement};\n" for statement in grants))
     return "\n".join(parts)

@@ -65,12 +65,14 @@ def test_a_workflow_registers_its_documents_as_they_are(documents: PlanDocuments
 
 def test_every_tool_has_identities_of_its_own(documents: PlanDocuments) -> None:
     recorder, _ = run(lambda: [AgentWorkflow(w.access.name, {"documents": w}) for w in documents.workflows] and None)
-    for kind, key in (("aws:iam/role:Role", "name"), ("pulumi-python:dynamic/narrowgate:PostgresAccess", "group")):
+    minted = [m for w in documents.workflows for g in w.gated for _, m in g.mints]
+    holders = [*(t for w in documents.workflows for t in w.tools), *minted]
+    for kind, key, wanted in (
+        ("aws:iam/role:Role", "name", [h.aws for h in holders if h.aws]),
+        ("pulumi-python:dynamic/narrowgate:PostgresAccess", "group", [h.postgres for h in holders if h.postgres]),
+    ):
         names = [inputs[key] for (typ, _), inputs in recorder.made.items() if typ == kind]
-        tools = [t for w in documents.workflows for t in w.tools if (t.aws if kind.startswith("aws") else t.postgres)]
-        gated = [d for w in documents.workflows for g in w.gated for d in (g.postgres, g.reader)]
-        wanted = len(tools) + (0 if kind.startswith("aws") else len(gated))
-        assert len(names) == len(set(names)) == wanted > 0
+        assert len(names) == len(set(names)) == len(wanted) > 0
 
 
 def test_a_gated_action_is_asked_for_only_once_its_control_group_is_in_force(documents: PlanDocuments) -> None:
@@ -85,7 +87,7 @@ def test_a_gated_action_is_asked_for_only_once_its_control_group_is_in_force(doc
     login = recorder.made["vault:jwt/authBackendRole:AuthBackendRole", f"{name}-login"]
     assert (login["tokenPolicies"], login["tokenNumUses"]) == ([gated.policy.name], 3)
     group = recorder.made["pulumi-python:dynamic/narrowgate:PostgresAccess", f"{name}-group"]
-    assert (group["tables"], group["functions"]) == ([], list(gated.postgres.functions))
+    assert (group["tables"], group["functions"]) == ([], list(gated.minted.postgres.functions))
 
 
 def test_the_gates_foundation_writes_no_member_of_a_group(documents: PlanDocuments) -> None:

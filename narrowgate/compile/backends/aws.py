@@ -7,6 +7,7 @@ This module must not talk to AWS or Vault.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field
@@ -131,12 +132,13 @@ def statements_of(tool: ToolAccess) -> list[Json]:
         for grant in action.grants:
             if not isinstance(grant, IamGrant):
                 raise CompileError("a grant is not IAM's", workflow=tool.workflow, tool=tool.tool)
-            statement = _statement(grant)
+            statement = statement_of(grant)
             statements[json.dumps(statement, sort_keys=True)] = statement
     return [statements[key] for key in sorted(statements)]
 
 
-def _statement(grant: IamGrant) -> Json:
+def statement_of(grant: IamGrant) -> Json:
+    """Return a grant as a statement of an IAM policy."""
     statement: dict[str, Any] = {"Action": list(grant.actions), "Effect": "Allow", "Resource": list(grant.resources)}
     if grant.conditions:
         statement["Condition"] = _condition_block(grant.conditions)
@@ -150,15 +152,15 @@ def _condition_block(conditions: tuple[Condition, ...]) -> dict[str, dict[str, l
     return block
 
 
-def trust_policy(environment: Environment, vault_role: str, tags: Mapping[str, str]) -> Json:
-    """Return who may assume a tool's role: Vault's broker alone, with our external id, as a session of this role.
+def trust_policy(environment: Environment, vault_role: str, tags: Mapping[str, str], *, broker: str = "") -> Json:
+    """Return who may assume a role: Vault's `broker` alone, with our external id, as a session of this Vault role.
 
-    With `tags`, the session carries exactly these.
+    The broker is that of tools' roles unless another is named. With `tags`, the session carries exactly these.
     """
     conditions: dict[str, dict[str, str]] = {"StringLike": {"sts:RoleSessionName": f"{vault_role}@*"}}
     if environment.aws.external_id:
         conditions["StringEquals"] = {"sts:ExternalId": environment.aws.external_id}
-    principal = {"AWS": environment.aws.broker_arn}
+    principal = {"AWS": broker or environment.aws.broker_arn}
     statements: list[Json] = [
         {"Action": "sts:AssumeRole", "Condition": conditions, "Effect": "Allow", "Principal": principal}
     ]
@@ -176,35 +178,78 @@ def compile_tool(workflow: WorkflowAccess, tool: ToolAccess, environment: Enviro
     """Return the documents of an AWS tool; raise `CompileError` where IAM's limits cannot be met."""
     if not tool.granted:
         return ToolDocuments(access=tool, policy=None)
-    aws, vault_role = environment.aws, names.vault_role_name(tool.workflow, tool.tool)
-    tags = {"environment": environment.name, "tool": tool.tool, "workflow": workflow.name}
+    documents = compile_role(
+        environment,
+        workflow,
+        tool.tool,
+        RolePlace(
+            iam_name=names.iam_role_name(environment.name, tool.workflow, tool.tool),
+            kind="tool",
+            mount=environment.vault.aws_mount,
+            vault_role=names.vault_role_name(tool.workflow, tool.tool),
+            broker=environment.aws.broker_arn,
+        ),
+        split_statements(statements_of(tool), workflow=tool.workflow, tool=tool.tool),
+        (tool.ttl_seconds, tool.max_ttl_seconds),
+    )
+    return ToolDocuments(
+        access=tool,
+        # Only `ttl` may be asked for: role_arn and role_session_name are Vault's to fill, so that the trail is true.
+        policy=credential_policy(tool, documents.vault_role.credential_path, allowed_parameters={"ttl": []}),
+        aws=documents,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RolePlace:
+    """Where a role stands: its IAM name and the kind of its path, and which role of which `mount` assumes it.
+
+    `broker` is the ARN of the identity that Vault has behind that mount.
+    """
+
+    iam_name: str
+    kind: str
+    mount: str
+    vault_role: str
+    broker: str
+
+
+def compile_role(  # noqa: PLR0913, PLR0917 - a role has this many sides
+    environment: Environment,
+    workflow: WorkflowAccess,
+    tool: str,
+    place: RolePlace,
+    policies: Mapping[str, Json],
+    seconds: tuple[int, int],
+) -> AwsDocuments:
+    """Return an IAM role under the boundary with `policies`, and the Vault role that assumes it.
+
+    `seconds` are how long its sessions live: by default, and at most.
+    """
+    aws = environment.aws
+    tags = {"environment": environment.name, "tool": tool, "workflow": workflow.name}
     session_tags = tags if aws.session_tags else {}
     role = IamRole(
-        name=names.iam_role_name(environment.name, tool.workflow, tool.tool),
-        path=names.iam_role_path(environment.name),
-        trust_policy=trust_policy(environment, vault_role, session_tags),
-        policies=split_statements(statements_of(tool), workflow=tool.workflow, tool=tool.tool),
+        name=place.iam_name,
+        path=names.iam_role_path(environment.name, place.kind),
+        trust_policy=trust_policy(environment, place.vault_role, session_tags, broker=place.broker),
+        policies=policies,
         boundary_arn=names.boundary_arn(aws.partition, aws.account, environment.name),
-        max_session_seconds=max(tool.max_ttl_seconds, ROLE_SESSION_FLOOR_SECONDS),
+        max_session_seconds=max(seconds[1], ROLE_SESSION_FLOOR_SECONDS),
         tags={**tags, "managed-by": "narrowgate", "owner": workflow.owner},
     )
-    path = f"{environment.vault.aws_mount}/sts/{vault_role}"
     settings: dict[str, Any] = {
         "credential_type": "assumed_role",
-        "default_sts_ttl": tool.ttl_seconds,
-        "max_sts_ttl": tool.max_ttl_seconds,
+        "default_sts_ttl": seconds[0],
+        "max_sts_ttl": seconds[1],
         "role_arns": [role.arn(aws.partition, aws.account)],
     }
     if aws.external_id:
         settings["external_id"] = aws.external_id
     if session_tags:
         settings["session_tags"] = session_tags
-    return ToolDocuments(
-        access=tool,
-        # Only `ttl` may be asked for: role_arn and role_session_name are Vault's to fill, so that the trail is true.
-        policy=credential_policy(tool, path, allowed_parameters={"ttl": []}),
-        aws=AwsDocuments(role, VaultSecretRole(environment.vault.aws_mount, vault_role, path, settings)),
-    )
+    path = f"{place.mount}/sts/{place.vault_role}"
+    return AwsDocuments(role, VaultSecretRole(place.mount, place.vault_role, path, settings))
 
 
 def describe_connection(documents: ToolDocuments, environment: Environment) -> Json:
