@@ -192,16 +192,26 @@ def operator(layout: EnvironmentLayout) -> Person:
 
 def broker(layout: EnvironmentLayout) -> Person:
     """Return Vault's broker, who may only assume tool roles of its environment."""
-    _, _, path_and_name = describe(layout).aws.broker_arn.partition(":user")
+    return _broker(layout, describe(layout).aws.broker_arn, "tool", layout.broker_credentials)
+
+
+def gated_broker(layout: EnvironmentLayout) -> Person | None:
+    """Return Vault's other broker, who may only assume gated roles of its environment; None where none is bound."""
+    arn = describe(layout).aws.gated_broker_arn
+    return _broker(layout, arn, "gated", layout.gated_broker_credentials) if arn else None
+
+
+def _broker(layout: EnvironmentLayout, arn: str, kind: str, file: Path) -> Person:
+    _, _, path_and_name = arn.partition(":user")
     path, _, name = path_and_name.rpartition("/")
     statement = {
-        "Sid": "AssumeToolRoles",
+        "Sid": f"Assume{kind.capitalize()}Roles",
         "Effect": "Allow",
         "Action": ["sts:AssumeRole", "sts:TagSession"],
-        "Resource": f"arn:aws:iam::{account(layout)}:role/narrowgate/{layout.environment}/tool/*",
+        "Resource": f"arn:aws:iam::{account(layout)}:role/narrowgate/{layout.environment}/{kind}/*",
     }
     policy = {"Version": "2012-10-17", "Statement": [statement]}
-    return Person(name, f"{path}/", policy, layout.broker_credentials)
+    return Person(name, f"{path}/", policy, file)
 
 
 def on_call(layout: EnvironmentLayout) -> Person | None:
@@ -257,8 +267,9 @@ def seed(layout: EnvironmentLayout) -> Seeding:
         iam = _open_root_client(layout, "iam")
         empty = _ensure_person(layout, iam, operator(layout))
         broker_changed = _ensure_person(layout, iam, broker(layout))
-        if (people := on_call(layout)) is not None:
-            _ensure_person(layout, iam, people)
+        for person in (gated_broker(layout), on_call(layout)):
+            if person is not None:
+                _ensure_person(layout, iam, person)
         key = read_operator_key(layout)
         _seed_logs(open_client(layout, "logs", key))
         _seed_documents(open_client(layout, "s3", key), find_bucket(layout), describe(layout).aws.region)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SESSION: Final = "ci-job"
 DATABASE_LOGINS: Final = {names.DEPLOYER: postgres.DEPLOYER, names.PREVIEW: postgres.PREVIEW}
 # What the operator's environment has beside what a job gets of its own.
-OPERATOR_ONLY: Final = frozenset({"NARROWGATE_BROKER_PASSFILE"})
+OPERATOR_ONLY: Final = frozenset({"NARROWGATE_BROKER_PASSFILE", "NARROWGATE_GATED_BROKER_FILE"})
 
 
 def describe_ci(layout: EnvironmentLayout) -> DeployerDocuments:

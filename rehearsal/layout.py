@@ -156,6 +156,11 @@ class EnvironmentLayout(Layout):
         return self.credentials / "broker-credentials"
 
     @property
+    def gated_broker_credentials(self) -> Path:
+        """Return the AWS shared-credentials file of the broker of gated roles."""
+        return self.credentials / "gated-broker-credentials"
+
+    @property
     def on_call_credentials(self) -> Path:
         """Return the AWS shared-credentials file of the people who may stop workflows."""
         return self.credentials / "on-call-credentials"

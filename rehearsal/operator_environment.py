@@ -90,6 +90,7 @@ def operator_environment(layout: EnvironmentLayout, *, path: str) -> dict[str, s
         "NARROWGATE_MANIFESTS": str(layout.manifests),
         "NARROWGATE_LEDGER": f"{layout.ledgers}/",
         "NARROWGATE_BROKER_PASSFILE": str(postgres.password_file(layout, postgres.BROKER)),
+        "NARROWGATE_GATED_BROKER_FILE": str(layout.gated_broker_credentials),
         "PATH": _put_first(path, str(layout.bin), str(layout.venv / "bin")),
         "NO_PROXY": _bypass_proxy(os.environ.get("NO_PROXY", "")),
         "no_proxy": _bypass_proxy(os.environ.get("no_proxy", "")),

@@ -2,7 +2,8 @@
 
 An administrator deploys it, seldom; no workflow changes it, so each part is made whether or not a tool uses it yet, or
 adopted where it exists already. It deploys the documents of `narrowgate.compile` as they are. Vault's AWS engine gets
-no key here: its plugin finds the broker's credentials as a program on its host does.
+no key here: its plugin finds the broker's credentials as a program on its host does. The engine of gated roles does: a
+program on a host has one identity, and this engine needs another.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from narrowgate import plan
     from narrowgate.compile.documents import FoundationDocuments
+    from narrowgate_pulumi.access_keys import AccessKey
 
 
 class EnvironmentArgs(TypedDict):
@@ -38,6 +40,11 @@ class EnvironmentArgs(TypedDict):
     """
     password_version: NotRequired[int]
     """Raise it to have Vault take the passwords anew; without that they are written once. Default 1."""
+
+    gated_broker: NotRequired[AccessKey]
+    """The access key of the broker of gated roles; needed where the environment binds one."""
+    gated_broker_version: NotRequired[int]
+    """Raise it to have Vault take that key anew. Default 1."""
 
 
 class Environment(pulumi.ComponentResource):
@@ -64,7 +71,9 @@ class Environment(pulumi.ComponentResource):
         VaultFoundation(name, documents, self).build(args["passwords"], version)
         transit = found_ledger(name, documents, self)
         if documents.approvals is not None:
-            GateFoundation(name, documents, documents.approvals, self).build(args["passwords"], version, transit)
+            gate = GateFoundation(name, documents, documents.approvals, self)
+            gate.build(args["passwords"], version, transit)
+            gate.open_aws(args.get("gated_broker"), args.get("gated_broker_version", 1))
         self.boundary_arn = boundary.arn
         self.aws_mount = pulumi.Output.from_input(documents.aws_mount)
         self.database_mount = pulumi.Output.from_input(documents.database_mount)

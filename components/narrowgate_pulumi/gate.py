@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_vault as vault
 
+from narrowgate.errors import NarrowgateError
 from narrowgate_pulumi.ledger import make_signing_key
 from narrowgate_pulumi.logins import jwt_arguments
 from narrowgate_pulumi.mounts import connect_database
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from narrowgate.compile.documents import ApprovalsDocuments, AuthMount, FoundationDocuments, GateIdentity
+    from narrowgate_pulumi.access_keys import AccessKey
+
+
+class BrokerKeyMissingError(NarrowgateError):
+    """The environment binds a broker of gated roles, and its key was not given."""
+
+    code = "gated-broker-key-missing"
+    hint = "name an AWS credentials file that holds it in NARROWGATE_GATED_BROKER_FILE"
 
 
 class GateFoundation:
@@ -49,8 +58,6 @@ class GateFoundation:
             if executor.ledger is not None:
                 make_signing_key(f"{self._name}-{executor.login.name}", executor.ledger, self._parent, transit)
         self._make_database(passwords, password_version)
-        if self._documents.aws_mount is not None:
-            self._make_aws(self._documents.aws_mount)
 
     def _opts(self, *after: pulumi.Resource) -> pulumi.ResourceOptions:
         # Paths are known before deploy, so no edge tells what comes first.
@@ -115,12 +122,27 @@ class GateFoundation:
             prefix = f"{self._name}-database-gated"
             connect_database(prefix, connection, passwords, password_version, mount, self._parent)
 
-    def _make_aws(self, path: str) -> None:
+    def open_aws(self, broker: AccessKey | None, version: int) -> None:
+        """Make the engine of gated roles, with a broker of its own, where the environment has one.
+
+        Raises:
+            BrokerKeyMissingError: it has one, and nobody gives its key.
+
+        """
+        path = self._documents.aws_mount
+        if path is None:
+            return
+        if broker is None:
+            raise BrokerKeyMissingError("Vault needs the key of the broker of gated roles, and no file gives it.")
         vault.aws.SecretBackend(
             f"{self._name}-aws-gated",
             path=path,
             description="AWS credentials of gated actions: each waits for an approval",
             audit_non_hmac_response_keys=list(self._foundation.audit_response_keys.get("aws", ())),
+            access_key=broker.id,
+            # write-only: Vault gets it when it is made or the version is raised, and never gives it back
+            secret_key_wo=pulumi.Output.secret(broker.secret),
+            secret_key_wo_version=version,
             **thaw(self._foundation.aws_config),
             opts=self._opts(),
         )

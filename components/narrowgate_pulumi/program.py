@@ -19,8 +19,9 @@ from narrowgate.control_groups import require_control_groups
 from narrowgate.declarations import DeclarationErrors, stack_config_dir_of
 from narrowgate.declarations.shards import WHOLE
 from narrowgate.errors import NarrowgateError
+from narrowgate_pulumi.access_keys import read_access_key
 from narrowgate_pulumi.deployer import Deployer
-from narrowgate_pulumi.environment import Environment
+from narrowgate_pulumi.environment import Environment, EnvironmentArgs
 from narrowgate_pulumi.operator import Operator
 from narrowgate_pulumi.passwords import look_up_password
 from narrowgate_pulumi.texts import thaw
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from narrowgate.declarations import Shard
     from narrowgate_pulumi.logins import LoginState
 
+GATED_BROKER_VARIABLE = "NARROWGATE_GATED_BROKER_FILE"
 PASSWORD_FILE_VARIABLE = "NARROWGATE_BROKER_PASSFILE"  # noqa: S105 - the name of a variable
 
 SERVICES = ("cloudtrail", "cloudwatch", "iam", "kms", "logs", "s3", "sns", "sts")
@@ -95,16 +97,17 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
     config = pulumi.Config("narrowgate")
     opts = pulumi.ResourceOptions(providers=choose_providers(environment))
     deploy_trail(environment, opts)
-    built = Environment(
-        environment.name,
-        {
-            "environment": environment,
-            "documents": documents,
-            "passwords": passwords,
-            "password_version": config.get_int("brokerPasswordVersion") or 1,
-        },
-        opts=opts,
-    )
+    arguments: EnvironmentArgs = {
+        "environment": environment,
+        "documents": documents,
+        "passwords": passwords,
+        "password_version": config.get_int("brokerPasswordVersion") or 1,
+        "gated_broker_version": config.get_int("gatedBrokerKeyVersion") or 1,
+    }
+    keys = os.environ.get(GATED_BROKER_VARIABLE)
+    if keys and documents.approvals is not None and documents.approvals.aws_mount is not None:
+        arguments["gated_broker"] = read_access_key(Path(keys))
+    built = Environment(environment.name, arguments, opts=opts)
     if documents.deployer is not None:
         ci = Deployer(f"{environment.name}-ci", {"documents": documents.deployer}, opts=opts)
         pulumi.export("deployer", {"role_arn": ci.role_arn, "preview_role_arn": ci.preview_role_arn})

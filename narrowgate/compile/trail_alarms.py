@@ -202,7 +202,8 @@ def agent_controls(environment: str, account: str, partition: str, brokers: dict
 def environment_controls(environment: Environment) -> tuple[Control, ...]:
     """Return all controls of an environment."""
     aws = environment.aws
-    return benchmark_controls() + agent_controls(environment.name, aws.account, aws.partition, {"tool": aws.broker_arn})
+    brokers = {"tool": aws.broker_arn} | ({"gated": aws.gated_broker_arn} if aws.gated_broker_arn else {})
+    return benchmark_controls() + agent_controls(environment.name, aws.account, aws.partition, brokers)
 
 
 def _session_event(role: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of a record

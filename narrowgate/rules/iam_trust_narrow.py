@@ -1,13 +1,15 @@
 """`iam-trust-narrow`: a role lets in one caller, known exactly.
 
 Source: AWS IAM User Guide (the confused deputy problem, external ids; OIDC providers: audience and subject); the
-permission model. A tool's role trusts Vault's broker alone. Anywhere: not everyone, not a whole account, not another
-account without an external id, no web identity whose audience or subject is left open.
+permission model. A tool's role trusts Vault's broker alone, a gated action's the broker of gated roles alone. Anywhere:
+not everyone, not a whole account, not another account without an external id, no web identity whose audience or subject
+is left open.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from narrowgate.access.iam import PolicyError
@@ -17,7 +19,7 @@ from narrowgate.rules.questions import read_policy
 from narrowgate.rules.rule import Reporter, Rule, report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from narrowgate.access.iam.policy import PrincipalEntry, Statement
     from narrowgate.rules.finding import Finding
@@ -30,6 +32,34 @@ _ACCOUNT: Final = re.compile(r"arn:[\w-]+:(?:iam|sts)::(\d{12}):")
 _POSITIVE: Final = frozenset({"StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike"})
 _SUBJECTS: Final = (":sub", ":job_workflow_ref", ":amr", "saml:sub", "saml:namequalifier")
 _AUDIENCES: Final = (":aud", ":azp", "saml:aud", ":appid")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of role that Vault assumes: `whose` it is and which `broker` (in words) alone may."""
+
+    whose: str
+    broker: str
+    past: str
+    brokers: Callable[[Settings], tuple[str, ...]]
+
+
+_KINDS: Final = {
+    "tool": _Kind("a tool's", "Vault's broker", "Vault, without a lease and without a user", lambda s: s.brokers),
+    "gated": _Kind(
+        "a gated action's",
+        "Vault's broker of gated roles",
+        "the control group, without an approval",
+        lambda s: s.gated_brokers,
+    ),
+}
+"""By the last part of the role's path."""
+
+
+def _kind_of(subject: IamIdentity | IamTrust) -> _Kind | None:
+    if not isinstance(subject, IamIdentity) or not subject.path.startswith("/narrowgate/"):
+        return None
+    return next((kind for name, kind in _KINDS.items() if f"/{name}/" in subject.path), None)
 
 
 def judge(subject: IamIdentity | IamTrust, settings: Settings) -> Iterator[Finding]:
@@ -47,18 +77,18 @@ def judge(subject: IamIdentity | IamTrust, settings: Settings) -> Iterator[Findi
             fix="Write a trust policy that IAM accepts.",
         )
         return
-    tool = isinstance(subject, IamIdentity) and subject.path.startswith("/narrowgate/") and "/tool/" in subject.path
+    kind = _kind_of(subject)
     for statement in policy.statements:
         if statement.effect != "Allow":
             continue
         line = subject.line
         if isinstance(subject, IamTrust) and statement.index < len(subject.statement_lines):
             line = subject.statement_lines[statement.index]
-        yield from _judge_statement(statement, label, report(NAME, subject, line=line), settings, tool=tool)
+        yield from _judge_statement(statement, label, report(NAME, subject, line=line), settings, kind=kind)
 
 
 def _judge_statement(
-    statement: Statement, label: str, found: Reporter, settings: Settings, *, tool: bool
+    statement: Statement, label: str, found: Reporter, settings: Settings, *, kind: _Kind | None
 ) -> Iterator[Finding]:
     if statement.not_principal or statement.principals is None:
         yield found(
@@ -75,14 +105,14 @@ def _judge_statement(
                 fix="Name the one caller in Principal.",
             )
         elif principal.kind == "AWS":
-            yield from _judge_aws(principal, statement, label, found, settings, tool=tool)
+            yield from _judge_aws(principal, statement, label, found, settings, kind=kind)
         elif principal.kind == "Federated":
             yield from _judge_federated(principal, statement, label, found)
-        elif tool and settings.brokers:
+        elif kind is not None and (brokers := kind.brokers(settings)):
             yield found(
-                f"{label} is a tool's, and trusts {principal.value} beside Vault's broker",
-                detail=f"Who can use {principal.value} in the account gets the tool's credentials past Vault.",
-                fix=f"Trust {settings.brokers[0]} alone.",
+                f"{label} is {kind.whose}, and trusts {principal.value} beside {kind.broker}",
+                detail=f"Who can use {principal.value} in the account gets its credentials past Vault.",
+                fix=f"Trust {brokers[0]} alone.",
             )
 
 
@@ -93,16 +123,17 @@ def _judge_aws(  # noqa: PLR0913 - a principal is judged by its statement, the r
     found: Reporter,
     settings: Settings,
     *,
-    tool: bool,
+    kind: _Kind | None,
 ) -> Iterator[Finding]:
     whole = _WHOLE_ACCOUNT.fullmatch(principal.value)
     known = _ACCOUNT.match(principal.value) or whole
     account = known.group(1) if known else ""
-    if tool and settings.brokers and principal.value not in settings.brokers:
+    brokers = () if kind is None else kind.brokers(settings)
+    if kind is not None and brokers and principal.value not in brokers:
         yield found(
-            f"{label} is a tool's, and trusts {principal.value} instead of Vault's broker",
-            detail=f"{principal.value} can call sts:AssumeRole on it past Vault, without a lease and without a user.",
-            fix=f"Trust {settings.brokers[0]} alone.",
+            f"{label} is {kind.whose}, and trusts {principal.value} instead of {kind.broker}",
+            detail=f"{principal.value} can call sts:AssumeRole on it past {kind.past}.",
+            fix=f"Trust {brokers[0]} alone.",
         )
     elif whole:
         yield found(

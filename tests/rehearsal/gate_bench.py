@@ -52,6 +52,32 @@ ACTIONS = {
     ),
     "create-in-haste": "{approvers: [vendor-approvers, incident-commanders], required: 1, expires: 4s}",
 }
+# A gated action behind AWS: a vendor's outdated paper goes.
+DELETE = """
+  delete:
+    access: delete
+    impact: high
+    grants:
+      - iam: ["s3:DeleteObject"]
+        on: "arn:${env.partition}:s3:::${binding.bucket}/${scope.prefix}/*"
+    description: Deletes a document.
+    inputs:
+      type: object
+      additionalProperties: false
+      required: [key]
+      properties:
+        key: {type: string, minLength: 1, maxLength: 1024}
+    execute:
+      handler: aws-call
+      call: {service: s3, operation: DeleteObject, arguments: {Bucket: "${binding.bucket}", Key: "${inputs.key}"}}
+      read:
+        operation: HeadObject
+        arguments: {Bucket: "${binding.bucket}", Key: "${inputs.key}"}
+        fields: {etag: ETag, bytes: ContentLength}
+      changes: {etag: null, bytes: null}
+      result: {version: VersionId}
+      reversible: "no: the bucket keeps no versions"
+"""
 READER = f"narrowgate-database/creds/executor.vendors.{WORKFLOW}.create"
 
 
@@ -169,7 +195,11 @@ def prepare_stacks(stacks: Path) -> None:
     text, _, _ = workflow.read_text().partition("approvals:\n")
     text = text.replace("actions: [read, create]", f"actions: [read, {', '.join(ACTIONS)}]")
     rules = "".join(f"  vendors.{action}: {rule}\n" for action, rule in ACTIONS.items())
+    text = text.replace("  documents:\n    actions: [read]", "  documents:\n    actions: [read, delete]")
+    rules += "  documents.delete: {approvers: [vendor-approvers], required: 1, expires: 10m}\n"
     workflow.write_text(f"{text}approvals:\n{rules}")
+    documents = stacks / "tools" / "documents.yaml"
+    documents.write_text(documents.read_text().rstrip() + DELETE)
     bindings = stacks / "Pulumi.dev.yaml"
     bindings.write_text(
         bindings.read_text().replace("groups: [incident-commanders,", "groups: [incident-commanders, security,")

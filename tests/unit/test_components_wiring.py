@@ -12,6 +12,8 @@ import pulumi
 import pytest
 from component_mocks import list_earlier, run
 from narrowgate_pulumi import AgentWorkflow, Deployer, Environment, GatedAction, ToolAccess
+from narrowgate_pulumi.access_keys import AccessKey
+from narrowgate_pulumi.gate import BrokerKeyMissingError
 
 from narrowgate.compile import compile_plan
 from narrowgate.declarations import load_environment, load_plan
@@ -90,10 +92,16 @@ def test_a_gated_action_is_asked_for_only_once_its_control_group_is_in_force(doc
     assert (group["tables"], group["functions"]) == ([], list(gated.minted.postgres.functions))
 
 
+def arguments_of(documents: PlanDocuments, passwords: dict[str, str]) -> Any:  # noqa: ANN401 - a typed dict
+    key = AccessKey("AKIAEXAMPLE", "sesame-1234")
+    arguments = {"environment": documents.environment, "documents": documents.foundation, "passwords": passwords}
+    return {**arguments, "gated_broker": key}
+
+
 def test_the_gates_foundation_writes_no_member_of_a_group(documents: PlanDocuments) -> None:
     foundation = documents.foundation
     passwords = {str(c["name"]): "swordfish-1234" for c in foundation.database_connections}
-    arguments = {"environment": documents.environment, "documents": foundation, "passwords": passwords}
+    arguments = arguments_of(documents, passwords)
     recorder, _ = run(lambda: Environment("dev", arguments) and None)
     groups = [r for (typ, _), r in recorder.made.items() if typ == "vault:identity/group:Group"]
     assert {g["name"] for g in groups} == set(foundation.approvals.groups)
@@ -213,7 +221,7 @@ def test_the_provider_of_postgres_access_is_a_reference(documents: PlanDocuments
 def test_a_database_password_is_secret_and_write_only(documents: PlanDocuments) -> None:
     foundation = documents.foundation
     passwords = {str(c["name"]): "swordfish-1234" for c in foundation.database_connections}
-    arguments = {"environment": documents.environment, "documents": foundation, "passwords": passwords}
+    arguments = arguments_of(documents, passwords)
     recorder, monitor = run(lambda: Environment("dev", arguments) and None)
     request = monitor.requests["dev-database-operations"]
     block = request.object.fields["postgresql"].struct_value.fields
@@ -229,10 +237,24 @@ def test_a_database_password_is_secret_and_write_only(documents: PlanDocuments) 
     )
 
 
+def test_the_key_of_the_gated_broker_is_secret_and_write_only_and_must_be_given(documents: PlanDocuments) -> None:
+    passwords = {str(c["name"]): "x" for c in documents.foundation.database_connections}
+    arguments = arguments_of(documents, passwords)
+    _, monitor = run(lambda: Environment("dev", arguments) and None)
+    fields = monitor.requests["dev-aws-gated"].object.fields
+    marks = {field.string_value for field in fields["secretKeyWo"].struct_value.fields.values()}
+    assert {"sesame-1234", pulumi.runtime.rpc._special_secret_sig} <= marks  # noqa: SLF001 - the wire's own mark
+    assert "secretKey" not in fields
+    assert not [n for n, r in monitor.requests.items() if n != "dev-aws-gated" and "sesame" in str(r.object)]
+    del arguments["gated_broker"]
+    with pytest.raises(BrokerKeyMissingError):
+        run(lambda: Environment("dev", arguments) and None)
+
+
 def test_the_foundation_has_the_boundary_before_any_role(documents: PlanDocuments) -> None:
     foundation = documents.foundation
     passwords = {str(c["name"]): "x" for c in foundation.database_connections}
-    arguments = {"environment": documents.environment, "documents": foundation, "passwords": passwords}
+    arguments = arguments_of(documents, passwords)
     recorder, _ = run(lambda: Environment("dev", arguments) and None)
     boundary = recorder.made["aws:iam/policy:Policy", "dev-boundary"]
     assert json.loads(boundary["policy"]) == foundation.boundary_policy

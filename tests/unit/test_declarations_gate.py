@@ -65,7 +65,8 @@ def test_no_workflow_is_called_like_who_logs_in_at_the_gate(stacks: Path, name: 
 def test_gated_roles_have_a_broker_of_their_own(
     stacks: Path, edit: Callable[[str, str, str], None], arn: str, words: str
 ) -> None:
-    edit("Pulumi.dev.yaml", "      external_id:", f"      gated_broker_arn: {arn}\n      external_id:")
+    bound = "arn:aws:iam::111111111111:user/narrowgate/dev/gated-broker"
+    edit("Pulumi.dev.yaml", f"gated_broker_arn: {bound}\n", f"gated_broker_arn: {arn}\n")
     with pytest.raises(DeclarationErrors, match=words):
         load_environment(stacks, "dev")
 

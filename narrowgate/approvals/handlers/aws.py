@@ -32,6 +32,7 @@ READ_SECONDS: Final = 30
 # Anything else of a refusal may come after the call was carried out.
 _REFUSED: Final = range(400, 500)
 _ABSENT: Final = ("NotFound", "NoSuch", "DoesNotExist", "NonExistent")
+_NOT_FOUND: Final = 404
 _REQUEST_TIMEOUT: Final = 408
 
 
@@ -105,8 +106,8 @@ class AwsCall:
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
             status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-            if any(word in code for word in _ABSENT):
-                return {}
+            if status == _NOT_FOUND or any(word in code for word in _ABSENT):
+                return {}  # an answer to HEAD has no words, only a status
             if status in _REFUSED and "Throttl" not in code:
                 raise DraftError(f"The target cannot be read: {code}") from None
             raise TargetDownError(f"The target cannot be read now: {code}") from None

@@ -13,12 +13,34 @@ if TYPE_CHECKING:
     from rehearsal.doubles.vault.client import Vault
     from rehearsal.doubles.wire import Values
 
+# Write-only: sent with whatever else is written, and in no answer.
+KEY_ONCE: Final = "secretKeyWo"
+KEY_VERSION: Final = "secretKeyWoVersion"
+
+
+@dataclass(frozen=True, slots=True)
+class RootFields(Fields):
+    """The configuration of the AWS engine; its secret key is written, and never read."""
+
+    def encode(self, old: Values, new: Values) -> Values:
+        """Return what to write: the engine forgets a key that a write leaves out."""
+        data = Fields.encode(self, old, new)
+        data.pop("secret_key_wo_version", None)
+        once = data.pop("secret_key_wo", "")
+        return {**data, "secret_key": once} if once else data
+
+
+def keep_key(read: Values, old: Values) -> Values:
+    """Return a mount that was read, with the key that the program gave."""
+    return {**read, **{name: old[name] for name in ("secretKey", KEY_ONCE, KEY_VERSION) if name in old}}
+
+
 AWS_BACKEND: Final[ResourceType[Vault]] = configured_mount(
     ConfiguredMount(
         "sys/mounts",
         "{path}/config/root",
         kind="aws",
-        fields=Fields(
+        fields=RootFields(
             {
                 "accessKey": "",
                 "iamEndpoint": "",
@@ -28,6 +50,8 @@ AWS_BACKEND: Final[ResourceType[Vault]] = configured_mount(
                 "region": "",
                 "roleArn": "",
                 "secretKey": "",
+                KEY_ONCE: "",
+                KEY_VERSION: 0,
                 "stsEndpoint": "",
                 "stsFallbackEndpoints": [],
                 "stsFallbackRegions": [],
@@ -37,7 +61,9 @@ AWS_BACKEND: Final[ResourceType[Vault]] = configured_mount(
         ),
     ),
     defaults={"path": "aws"},
-    secrets=frozenset({"accessKey", "secretKey"}),
+    secrets=frozenset({"accessKey", "secretKey", KEY_ONCE}),
+    equal={KEY_ONCE: lambda _one, _other: True},
+    adopt=keep_key,
     provider_only=frozenset({"disableRemount"}),
 )
 AWS_ROLE: Final[ResourceType[Vault]] = settings_type(

@@ -212,6 +212,7 @@ def configured_mount(  # noqa: PLR0913 -- the columns of a table
     provider_only: frozenset[str] = frozenset(),
     required: frozenset[str] = frozenset({"path"}),
     equal: Mapping[str, Callable[[Any, Any], bool]] | None = None,
+    adopt: Callable[[Values, Values], Values] = lambda read, _: read,
 ) -> ResourceType[Vault]:
     """Return the type of `mount`; `provider_only` are properties that say how, not what, and change nothing here."""
     settable = frozenset({*FIXED.absent, *mount.tunable.absent, *mount.fields.absent, *mount.block})
@@ -228,6 +229,7 @@ def configured_mount(  # noqa: PLR0913 -- the columns of a table
         absent={**FIXED.absent, **mount.tunable.absent, **mount.fields.absent, "type": mount.kind},
         only_if_set=mount.block,
         equal={"tune": same_tune, **(equal or {})},
+        adopt=adopt,
         secrets=secrets,
         defaults=defaults,
     )
