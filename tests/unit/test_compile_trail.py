@@ -178,7 +178,7 @@ def test_the_component_makes_what_the_controls_ask_for(made: tuple[Any, Any], do
         recorder.made["aws:s3/bucketLogging:BucketLogging", "t-bucket-logging"]["targetBucket"]
         == "acme-dev-trail-access"
     )
-    assert len(by_type["aws:cloudwatch/metricAlarm:MetricAlarm"]) == len(documents.filters) == 17
+    assert len(by_type["aws:cloudwatch/metricAlarm:MetricAlarm"]) == len(documents.filters) == 18
     needs = {name: {d.rsplit("::", 1)[-1] for d in r.dependencies} for name, r in monitor.requests.items()}
     assert {"t-bucket-policy", "t-bucket-lock", "t-logs", "t-delivery-policy"} <= needs["t-cloudtrail"]
     assert "t-alarms-policy" in needs["t-alarm-root-used"]
