@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from narrowgate.access.words import join_words, say_approval, say_grant, say_requesters, say_times
+from narrowgate.compile.executions import find_reads
 from narrowgate.declarations.errors import suggest
 from narrowgate.errors import NarrowgateError
 from narrowgate.plan import Access, Backend
@@ -76,6 +77,8 @@ def _explain_tool(plan: AccessPlan, tool: ToolAccess) -> Iterator[str]:
     for action in tool.gated:
         yield f"Tool {tool.tool}, only after {say_approval(action.approval)}, and never with credentials of its own:"
         yield from _explain_action(action, place)
+        for grant in find_reads(action):
+            yield f"    its executor reads, before and after: {say_grant(grant, place)}"
 
 
 def _explain_action(action: ActionAccess, database: str | None) -> Iterator[str]:

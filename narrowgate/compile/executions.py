@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
+from narrowgate.compile import execution_aws, execution_sql
 from narrowgate.compile.errors import PlaceError
 from narrowgate.compile.execution import REFERENCE, DeclaredExecution, Path
 from narrowgate.compile.execution_aws import AwsCallExecution
 from narrowgate.compile.execution_sql import SqlFunctionExecution
 from narrowgate.compile.problems import Problem
 from narrowgate.compile.references import KINDS, Reference, Value, lookup
-from narrowgate.plan import Backend, Execution
+from narrowgate.plan import Backend, Execution, Grant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from narrowgate.plan import ActionAccess
 
 LATE: Final = frozenset({"digest", "request", "requester", "approvers"})
 """References without a kind: known when the action is carried out."""
@@ -172,6 +175,16 @@ def _fill(value: Any, values: Mapping[Reference, Value]) -> Any:  # noqa: ANN401
     if isinstance(found, str) and "${" in found:
         raise PlaceError(f"{found!r} would be a reference itself", reference=str(reference))
     return found
+
+
+def find_reads(action: ActionAccess) -> tuple[Grant, ...]:
+    """Return what the executor of a gated action reads of its target, before and after, by a session of its own."""
+    if action.execution is None:
+        return ()
+    if action.execution.handler == "sql-function":
+        table = execution_sql.reads_of(action.execution)
+        return () if table is None else (table,)
+    return execution_aws.reads_of(action)
 
 
 def write_canonical(value: object) -> str:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from narrowgate.access.explain import explain_workflow
 from narrowgate.access.locked import LockedDocuments
+from narrowgate.access.query import read_question, who_can
 from narrowgate.compile import compile_plan
 from narrowgate.declarations import DeclarationErrors, load_environment, load_plan
 from narrowgate.rules import judge, settings_of
@@ -177,3 +179,16 @@ def test_a_gated_session_that_a_second_policy_opens_is_refused(declared: Path) -
     ]
     found = judge(facts, settings_of(documents.environment))
     assert "vault-gated-needs-control-group" in {finding.rule for finding in found}
+
+
+def test_who_can_and_explain_say_what_it_does_after_an_approval_and_what_its_executor_reads(declared: Path) -> None:
+    plan = load_plan(declared, load_environment(declared, "dev"))
+    asked = read_question("s3:DeleteObject", f"{BUCKET}/vendors/x")
+    assert [(h.workflow, f"{h.tool}.{h.action}", h.gated) for h in who_can(plan, asked)] == [
+        (WORKFLOW, "documents.delete", True)
+    ]
+    assert not who_can(plan, read_question("s3:DeleteObject", f"{BUCKET}/runbooks/x"))
+    text = "\n".join(explain_workflow(plan, WORKFLOW))
+    assert f"s3:DeleteObject on {BUCKET}/vendors/*" in text
+    assert f"its executor reads, before and after: s3:GetObject on {BUCKET}/vendors/*" in text
+    assert "its executor reads, before and after: SELECT on public.vendors" in text
