@@ -361,10 +361,33 @@ class TrailBinding:
 
 
 @dataclass(frozen=True, slots=True)
+class PageBinding:
+    """The approvers' page: the `url` that browsers open, and the client that it is at the identity provider.
+
+    `discovery_url` is where Vault finds the provider's OpenID Connect configuration, `scopes` what it asks for beside
+    `openid`. The client's secret is no binding: it is given to Vault at a deploy.
+    """
+
+    url: str
+    client_id: str
+    discovery_url: str
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def callback(self) -> str:
+        """Return the one address to which the identity provider may send a browser back."""
+        return f"{self.url}/oidc/callback"
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalsBinding:
-    """Who may approve here: `groups` of the identity provider, sorted; no login of anybody else reads a case."""
+    """Who may approve here: `groups` of the identity provider, sorted; no login of anybody else reads a case.
+
+    `page` is None where people give the page a token, or there is none.
+    """
 
     groups: tuple[str, ...]
+    page: PageBinding | None = None
 
 
 @dataclass(frozen=True, slots=True)

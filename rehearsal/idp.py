@@ -70,6 +70,15 @@ def ensure_key(layout: EnvironmentLayout) -> Path:
     return file
 
 
+def ensure_client_secret(layout: EnvironmentLayout) -> Path:
+    """Return the file of the secret that the approvers' page has at this provider, made on the first call."""
+    file = layout.idp / "page-client.secret"
+    if not file.exists():
+        make_folder(layout.idp)
+        write_private(file, secrets.token_urlsafe(32))
+    return file
+
+
 def read_public_key(layout: EnvironmentLayout) -> str:
     """Return the public key, as PEM text, with which tokens are verified."""
     key = serialization.load_pem_private_key(ensure_key(layout).read_bytes(), password=None)

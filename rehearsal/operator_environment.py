@@ -9,7 +9,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from rehearsal import aws, bao, postgres
+from rehearsal import aws, bao, idp, postgres
 from rehearsal.environments import describe
 from rehearsal.errors import NotRunningError
 from rehearsal.processes import base_environment
@@ -91,6 +91,7 @@ def operator_environment(layout: EnvironmentLayout, *, path: str) -> dict[str, s
         "NARROWGATE_LEDGER": f"{layout.ledgers}/",
         "NARROWGATE_BROKER_PASSFILE": str(postgres.password_file(layout, postgres.BROKER)),
         "NARROWGATE_GATED_BROKER_FILE": str(layout.gated_broker_credentials),
+        "NARROWGATE_OIDC_CLIENT_SECRET_FILE": str(idp.ensure_client_secret(layout)),
         "PATH": _put_first(path, str(layout.bin), str(layout.venv / "bin")),
         "NO_PROXY": _bypass_proxy(os.environ.get("NO_PROXY", "")),
         "no_proxy": _bypass_proxy(os.environ.get("no_proxy", "")),

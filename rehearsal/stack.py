@@ -40,6 +40,8 @@ DEPLOY_SECONDS = 900.0
 # The program runs first: providers refresh at the addresses that hold now, not at those of the last deploy
 REFRESH = ("--refresh", "--run-program")
 QUIET = ("--non-interactive", "--color", "never", "--suppress-progress")
+# A changed output is no change of a resource, which is all that the engine expects none of.
+OUTPUT_CHANGE = re.compile(r"^ +[-+~] *\w+ *:", re.MULTILINE)
 COUNT = re.compile(r"^\s+(?:[-+~]{1,3} ?)?(\d+ (?:created|updated|deleted|replaced|unchanged|changed))\b", re.MULTILINE)
 
 
@@ -161,10 +163,10 @@ def _is_current(layout: EnvironmentLayout, stack: str, environment: dict[str, st
     """Return whether what really exists is what is declared, by one pass of the program instead of a deploy's two."""
     arguments = ["preview", *REFRESH, "--expect-no-changes", *QUIET, "--stack", stack]
     try:
-        run_engine(layout, arguments, environment, stack)
+        said = run_engine(layout, arguments, environment, stack)
     except EngineError:
         return False  # If it was a mistake rather than a difference, the deploy that follows tells it
-    return True
+    return OUTPUT_CHANGE.search(said) is None
 
 
 def _exists(layout: EnvironmentLayout, stack: str) -> bool:

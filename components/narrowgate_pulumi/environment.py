@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from narrowgate_pulumi.gate import GateFoundation
+from narrowgate_pulumi.gate import ClientSecret, GateFoundation
 from narrowgate_pulumi.ledger import found_ledger
 from narrowgate_pulumi.mounts import VaultFoundation
 from narrowgate_pulumi.texts import as_json
@@ -40,6 +40,8 @@ class EnvironmentArgs(TypedDict):
     """
     password_version: NotRequired[int]
     """Raise it to have Vault take the passwords anew; without that they are written once. Default 1."""
+    client_secret: NotRequired[ClientSecret | None]
+    """The secret of the approvers' page at the identity provider; needed where the environment binds a page."""
 
     gated_broker: NotRequired[AccessKey]
     """The access key of the broker of gated roles; needed where the environment binds one."""
@@ -72,7 +74,7 @@ class Environment(pulumi.ComponentResource):
         transit = found_ledger(name, documents, self)
         if documents.approvals is not None:
             gate = GateFoundation(name, documents, documents.approvals, self)
-            gate.build(args["passwords"], version, transit)
+            gate.build(args["passwords"], version, transit, args.get("client_secret"))
             gate.open_aws(args.get("gated_broker"), args.get("gated_broker_version", 1))
         self.boundary_arn = boundary.arn
         self.aws_mount = pulumi.Output.from_input(documents.aws_mount)

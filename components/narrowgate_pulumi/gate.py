@@ -6,7 +6,10 @@ identity provider's: Vault learns at each login who is in them, and nothing here
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_vault as vault
@@ -20,7 +23,14 @@ from narrowgate_pulumi.texts import thaw
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from narrowgate.compile.documents import ApprovalsDocuments, AuthMount, FoundationDocuments, GateIdentity
+    from narrowgate.compile.documents import (
+        ApprovalsDocuments,
+        AuthMount,
+        AuthRole,
+        FoundationDocuments,
+        GateIdentity,
+        Json,
+    )
     from narrowgate_pulumi.access_keys import AccessKey
 
 
@@ -29,6 +39,28 @@ class BrokerKeyMissingError(NarrowgateError):
 
     code = "gated-broker-key-missing"
     hint = "name an AWS credentials file that holds it in NARROWGATE_GATED_BROKER_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecret:
+    """The secret of the page's client at the identity provider; raise `version` to have Vault take it anew."""
+
+    value: pulumi.Input[str]
+    version: int = 1
+
+
+def secret_arguments(config: Json, secret: ClientSecret | None) -> dict[str, Any]:
+    """Return how the mount with `config` gets its client's secret: written, and read by nobody.
+
+    Vault forgets a secret that a write of other settings leaves out, so the version follows the settings too.
+    """
+    if secret is None:
+        raise pulumi.RunError("the approvers' page has no client secret: nobody could log in to it")
+    state = json.dumps([secret.version, thaw(config)], sort_keys=True)
+    return {
+        "oidc_client_secret_wo": pulumi.Output.secret(secret.value),
+        "oidc_client_secret_wo_version": int(hashlib.sha256(state.encode()).hexdigest()[:7], 16),
+    }
 
 
 class GateFoundation:
@@ -43,16 +75,22 @@ class GateFoundation:
         self._parent = parent
 
     def build(
-        self, passwords: Mapping[str, pulumi.Input[str]], password_version: int, transit: pulumi.Resource
+        self,
+        passwords: Mapping[str, pulumi.Input[str]],
+        password_version: int,
+        transit: pulumi.Resource,
+        client_secret: ClientSecret | None,
     ) -> None:
-        """Build all parts; `transit` is the mount of signing keys."""
+        """Build all parts; `transit` is the mount of signing keys, `client_secret` the page's at the provider."""
         for path, description in self._documents.stores.items():
             self._make_store(path, description)
-        approvers = self._open_mount(self._documents.approvers_mount, "People who approve gated actions")
+        page = self._documents.page_login
+        given = {} if page is None else secret_arguments(self._documents.approvers_mount.config, client_secret)
+        approvers = self._open_mount(self._documents.approvers_mount, "People who approve gated actions", **given)
         executors = self._open_mount(self._documents.executors_mount, "Executors of gated actions")
         for name, group in self._documents.groups.items():
             self._name_group(name, group, approvers)
-        self._admit(self._documents.approver, approvers)
+        self._admit(self._documents.approver, approvers, *([] if page is None else [page]))
         for executor in self._documents.executors:
             self._admit(executor, executors)
             if executor.ledger is not None:
@@ -76,13 +114,14 @@ class GateFoundation:
         # Creates of one entry that race each other could write twice without it.
         vault.kv.SecretBackendV2(f"{self._name}-{kind}-settings", mount=path, cas_required=True, opts=self._opts(mount))
 
-    def _open_mount(self, mount: AuthMount, description: str) -> vault.jwt.AuthBackend:
+    def _open_mount(self, mount: AuthMount, description: str, **secret: Any) -> vault.jwt.AuthBackend:  # noqa: ANN401 - the SDK's
         return vault.jwt.AuthBackend(
             f"{self._name}-{mount.path}-auth",
             path=mount.path,
             type=mount.type,
             description=description,
             **thaw(mount.config),
+            **secret,
             opts=self._opts(),
         )
 
@@ -96,18 +135,19 @@ class GateFoundation:
             opts=self._opts(),
         )
 
-    def _admit(self, identity: GateIdentity, mount: vault.jwt.AuthBackend) -> None:
+    def _admit(self, identity: GateIdentity, mount: vault.jwt.AuthBackend, *more: AuthRole) -> None:
         name = identity.login.name
         policy = vault.Policy(
             f"{self._name}-{name}-policy", name=identity.policy.name, policy=identity.policy.text, opts=self._opts()
         )
-        vault.jwt.AuthBackendRole(
-            f"{self._name}-{name}-login",
-            backend=identity.login.mount,
-            role_name=name,
-            **jwt_arguments(name, identity.login.settings),
-            opts=self._opts(mount, policy),
-        )
+        for login in (identity.login, *more):
+            vault.jwt.AuthBackendRole(
+                f"{self._name}-{login.name}-login",
+                backend=login.mount,
+                role_name=login.name,
+                **jwt_arguments(login.name, login.settings),
+                opts=self._opts(mount, policy),
+            )
 
     def _make_database(self, passwords: Mapping[str, pulumi.Input[str]], password_version: int) -> None:
         mount = vault.Mount(

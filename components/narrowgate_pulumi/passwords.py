@@ -29,6 +29,31 @@ class PasswordFileError(NarrowgateError):
     hint = "one line host:port:database:user:password for each database, readable by you alone (mode 0600)"
 
 
+class SecretFileError(NarrowgateError):
+    """The file of a secret cannot be read, is readable by others, or holds no secret."""
+
+    code = "secret-file"
+    hint = "a file that holds the secret and nothing else, readable by you alone (mode 0600)"
+
+
+def read_secret_file(file: Path) -> str:
+    """Return the secret that `file` holds.
+
+    Raises:
+        SecretFileError: it is missing or empty, or others can read it.
+
+    """
+    try:
+        if file.stat().st_mode & OTHERS:
+            raise SecretFileError(f"the file {file} can be read by others than its owner")
+        secret = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SecretFileError(f"the file {file} cannot be read: {type(error).__name__}") from None
+    if not secret:
+        raise SecretFileError(f"the file {file} is empty")
+    return secret
+
+
 def look_up_password(file: Path, connection: Json) -> str:
     """Return the password for the user and the address of a Vault connection (`connection_url`, `username`).
 

@@ -22,8 +22,9 @@ from narrowgate.errors import NarrowgateError
 from narrowgate_pulumi.access_keys import read_access_key
 from narrowgate_pulumi.deployer import Deployer
 from narrowgate_pulumi.environment import Environment, EnvironmentArgs
+from narrowgate_pulumi.gate import ClientSecret
 from narrowgate_pulumi.operator import Operator
-from narrowgate_pulumi.passwords import look_up_password
+from narrowgate_pulumi.passwords import look_up_password, read_secret_file
 from narrowgate_pulumi.texts import thaw
 from narrowgate_pulumi.trail import AuditTrail, TrailMissingError
 from narrowgate_pulumi.workflow import AgentWorkflow
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 GATED_BROKER_VARIABLE = "NARROWGATE_GATED_BROKER_FILE"
 PASSWORD_FILE_VARIABLE = "NARROWGATE_BROKER_PASSFILE"  # noqa: S105 - the name of a variable
+
+CLIENT_SECRET_VARIABLE = "NARROWGATE_OIDC_CLIENT_SECRET_FILE"  # noqa: S105 - the name of a variable
 
 SERVICES = ("cloudtrail", "cloudwatch", "iam", "kms", "logs", "s3", "sns", "sts")
 
@@ -102,6 +105,7 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
         "documents": documents,
         "passwords": passwords,
         "password_version": config.get_int("brokerPasswordVersion") or 1,
+        "client_secret": _read_client_secret(documents, config.get_int("oidcClientSecretVersion") or 1),
         "gated_broker_version": config.get_int("gatedBrokerKeyVersion") or 1,
     }
     keys = os.environ.get(GATED_BROKER_VARIABLE)
@@ -116,6 +120,18 @@ def deploy_foundation(environment: plan.Environment, documents: FoundationDocume
         pulumi.export("operator", {"role_arn": operator.role_arn, "auth_mount": operator.auth_mount})
     pulumi.export("boundary", built.boundary_arn)
     pulumi.export("connections", built.connections)
+
+
+def _read_client_secret(documents: FoundationDocuments, version: int) -> ClientSecret | None:
+    if documents.approvals is None or documents.approvals.page_login is None:
+        return None
+    file = os.environ.get(CLIENT_SECRET_VARIABLE)
+    if not file:
+        raise NarrowgateError(
+            "Vault needs the secret of the approvers' page at the identity provider, and no file gives it.",
+            hint=f"name a file that holds nothing else in {CLIENT_SECRET_VARIABLE}",
+        )
+    return ClientSecret(pulumi.Output.secret(read_secret_file(Path(file))), version)
 
 
 def deploy_trail(environment: plan.Environment, opts: pulumi.ResourceOptions) -> None:

@@ -89,13 +89,16 @@ class LedgerPlaces:
 class Place:
     """Where somebody logs in: an auth `mount`, its `role`, and the `audience` that the token must carry.
 
-    `ledger` is an executor's; None where nobody vouches for what it records.
+    `ledger` is an executor's; None where nobody vouches for what it records. `page_role` is the approvers' role for
+    logins through the page at `page_url`; None where people give the page a token.
     """
 
     mount: str
     role: str
     audience: str
     ledger: LedgerPlaces | None = None
+    page_role: str | None = None
+    page_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,8 @@ def _parse(document: Mapping[str, Any]) -> Gate:
 def _parse_place(place: Mapping[str, Any]) -> Place:
     ledger = place.get("ledger")
     places = LedgerPlaces(str(ledger["sign"]), str(ledger["anchors"])) if ledger else None
-    return Place(str(place["mount"]), str(place["role"]), str(place["audience"]), places)
+    page = {name: str(place[name]) for name in ("page_role", "page_url") if place.get(name) is not None}
+    return Place(str(place["mount"]), str(place["role"]), str(place["audience"]), places, **page)
 
 
 def _parse_action(action: Mapping[str, Any]) -> GatedAction:

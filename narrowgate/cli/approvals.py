@@ -192,7 +192,7 @@ def stop_all(
     epilog=_epilog(
         "narrowgate approvals serve --port 8400",
         "narrowgate approvals serve --host 0.0.0.0 --certificate tls.pem --key tls.key "
-        "--url https://approvals.example.com --oidc-role approver-oidc",
+        "--url https://approvals.example.com",
     )
 )
 def serve(  # noqa: PLR0913 - options
@@ -201,7 +201,7 @@ def serve(  # noqa: PLR0913 - options
     url: Annotated[str | None, typer.Option("--url", help="What browsers call it, as in https://host.")] = None,
     oidc_role: Annotated[
         str | None,
-        typer.Option("--oidc-role", help="The role of type oidc at the approvers' mount; else people give a token."),
+        typer.Option("--oidc-role", help="The role of type oidc at the approvers' mount, if not the gate's own."),
     ] = None,
     *,
     certificate: Annotated[Path | None, typer.Option("--certificate", help="The TLS certificate's file.")] = None,
@@ -217,6 +217,8 @@ def serve(  # noqa: PLR0913 - options
 
     known = inputs.find_gate(gate)
     origin = choose_origin(host, port, url, tls=certificate is not None)
+    if oidc_role is None and known.approvers.page_url == origin:
+        oidc_role = known.approvers.page_role
     log_as_json()
     typer.echo(f"serving {origin}", err=True)
     serve_page(known, host=host, port=port, origin=origin, oidc_role=oidc_role, certificate=certificate, key=key)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from narrowgate.compile import names
 from narrowgate.compile.documents import ApprovalsDocuments, AuthMount, AuthRole, GateIdentity, VaultPolicy
 from narrowgate.compile.drafts import CASES, DECISIONS, DRAFTS, HELD, RECORDS
-from narrowgate.compile.gate import APPROVER_ROLE, GROUP_PREFIX, approver_audience, executor_login
+from narrowgate.compile.gate import APPROVER_ROLE, GROUP_PREFIX, PAGE_ROLE, approver_audience, executor_login
 from narrowgate.compile.hcl import PathRule, render_policy
 from narrowgate.compile.identity import LEEWAY_SECONDS, trust_issuer
 from narrowgate.compile.ledger import agent_rules, compile_ledger
@@ -19,11 +19,13 @@ from narrowgate.compile.ledger import agent_rules, compile_ledger
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from narrowgate.plan import ApprovalsBinding, Environment
+    from narrowgate.plan import ApprovalsBinding, Environment, PageBinding
 
 # A person looks at a case and decides; an executor logs in anew before its login ends.
 APPROVER_SECONDS: Final = 3600
 EXECUTOR_SECONDS: Final = 3600
+# All that sign by a key pair: by discovery alone Vault would take RS256 and nothing else.
+ALGORITHMS: Final = ("ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512")
 
 STORE_DESCRIPTIONS: Final[Mapping[str, str]] = {
     DRAFTS: "What agents propose: created by agents, rewritten by nobody",
@@ -49,14 +51,39 @@ def compile_approvals(environment: Environment) -> ApprovalsDocuments | None:
     aws_mount = names.gated_mount(environment.vault.aws_mount) if environment.aws.gated_broker_arn else None
     return ApprovalsDocuments(
         stores=STORE_DESCRIPTIONS,
-        approvers_mount=AuthMount(names.APPROVERS_MOUNT, "jwt", trust),
+        approvers_mount=AuthMount(
+            names.APPROVERS_MOUNT, "jwt", trust if binding.page is None else _trust_provider(environment, binding.page)
+        ),
         executors_mount=AuthMount(names.EXECUTORS_MOUNT, "jwt", trust),
         groups={f"{GROUP_PREFIX}{group}": group for group in binding.groups},
-        approver=_approver(environment, binding),
+        approver=(approver := _approver(environment, binding)),
+        page_login=None if binding.page is None else _page_login(approver.login, binding.page),
         executors=tuple(_executor(environment, bound.tool) for bound in environment.tools),
         database_mount=names.gated_mount(environment.vault.database_mount),
         aws_mount=aws_mount,
     )
+
+
+def _trust_provider(environment: Environment, page: PageBinding) -> dict[str, Any]:
+    """Return the settings of a mount at which people log in by a browser too: Vault takes the keys by discovery."""
+    return {
+        "bound_issuer": environment.identity.issuer,
+        "jwt_supported_algs": list(ALGORITHMS),
+        "oidc_client_id": page.client_id,
+        "oidc_discovery_url": page.discovery_url,
+    }
+
+
+def _page_login(login: AuthRole, page: PageBinding) -> AuthRole:
+    """Return the approvers' login through the page: the same people and policy, and one address to come back to."""
+    settings = {
+        **login.settings,
+        "allowed_redirect_uris": [page.callback],
+        "bound_audiences": [page.client_id],
+        "role_type": "oidc",
+        **({"oidc_scopes": list(page.scopes)} if page.scopes else {}),
+    }
+    return AuthRole(login.mount, PAGE_ROLE, dict(sorted(settings.items())))
 
 
 def _approver(environment: Environment, binding: ApprovalsBinding) -> GateIdentity:

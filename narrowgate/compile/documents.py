@@ -308,7 +308,8 @@ class ApprovalsDocuments:
     """The gate's foundation: KV mounts (`stores`: path to what they hold), logins, and mounts of gated credentials.
 
     `groups` are Vault's names of the identity provider's groups; who is in them is never written by a deploy.
-    `aws_mount` is None where the environment has no broker for gated roles.
+    `aws_mount` is None where the environment has no broker for gated roles; `page_login` is how the same approvers log
+    in through the page, None where they give it a token.
     """
 
     stores: Mapping[str, str]
@@ -319,6 +320,7 @@ class ApprovalsDocuments:
     executors: tuple[GateIdentity, ...]
     database_mount: str
     aws_mount: str | None
+    page_login: AuthRole | None = None
 
 
 @dataclass(frozen=True, slots=True)

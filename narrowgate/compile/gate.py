@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 GROUP_PREFIX: Final = "approvers."
 APPROVER_ROLE: Final = "approver"
+PAGE_ROLE: Final = "approver-page"
 # A request's login outlives the wait for its approvals by as much as its execution may take.
 EXECUTION_SECONDS: Final = 300
 
@@ -157,6 +158,11 @@ def _describe_ledger(tool: str) -> Json:
     return {"anchors": places.anchor_path, "sign": places.sign_path}
 
 
+def _describe_page(environment: Environment) -> dict[str, str]:
+    page = None if environment.approvals is None else environment.approvals.page
+    return {} if page is None else {"page_role": PAGE_ROLE, "page_url": page.url}
+
+
 def describe_gate(environment: Environment, workflows: Iterable[WorkflowDocuments]) -> Json | None:
     """Return what approvers and executors must know of the environment's gate, None where nothing can be executed."""
     actions = [dict(gated.description) for workflow in workflows for gated in workflow.gated]
@@ -179,6 +185,7 @@ def describe_gate(environment: Environment, workflows: Iterable[WorkflowDocument
             "mount": names.APPROVERS_MOUNT,
             "role": APPROVER_ROLE,
             "audience": approver_audience(environment),
+            **_describe_page(environment),
         },
         "executors": {
             tool: {

@@ -20,6 +20,7 @@ from narrowgate.compile.subjects import check_subject
 from narrowgate.declarations.errors import DeclarationError, DeclarationErrors
 from narrowgate.declarations.models import (
     RETENTION_DAYS,
+    ApprovalsDeclaration,
     AwsDeclaration,
     DeployerDeclaration,
     EnvironmentDeclaration,
@@ -37,6 +38,7 @@ from narrowgate.plan import (
     KubernetesBinding,
     Limits,
     OperatorBinding,
+    PageBinding,
     ToolBinding,
     TrailBinding,
     VaultBinding,
@@ -283,8 +285,18 @@ def _to_environment(declaration: EnvironmentDeclaration) -> Environment:
         if declaration.operator is None
         else OperatorBinding(tuple(sorted(set(declaration.operator.groups))), declaration.operator.aws_principal),
         trail=None if trail is None else _to_trail(trail),
-        approvals=None if approvals is None else ApprovalsBinding(tuple(sorted(set(approvals.groups)))),
+        approvals=None if approvals is None else _to_approvals(approvals, declaration.identity.issuer),
     )
+
+
+def _to_approvals(declaration: ApprovalsDeclaration, issuer: str) -> ApprovalsBinding:
+    page = declaration.page
+    bound = (
+        None
+        if page is None
+        else PageBinding(page.url, page.client_id, page.discovery_url or issuer, tuple(sorted(set(page.scopes))))
+    )
+    return ApprovalsBinding(tuple(sorted(set(declaration.groups))), bound)
 
 
 def _to_deployer(declaration: DeployerDeclaration) -> DeployerBinding:

@@ -311,11 +311,28 @@ class OperatorDeclaration(Declared):
     """The IAM role (or user) of those people that may assume the operator's role."""
 
 
+class PageDeclaration(Declared):
+    """The approvers' page, where people log in to it by OpenID Connect through Vault."""
+
+    url: Annotated[str, Field(pattern=r"^(https://[a-z0-9][a-z0-9.-]*|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?$")]
+    """What browsers call it, without a path: over https, or on Vault's own machine."""
+    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/@-]{1,256}$")]
+    """The client that it is at the identity provider; the client's secret is given at a deploy, by a file."""
+    discovery_url: Annotated[str, Field(pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])[^\s?#]+$")] | None = (
+        None
+    )
+    """Where the provider's OpenID Connect configuration stands, without `/.well-known/…`; by default its issuer."""
+    scopes: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,128}$")]] = Field(default=[])
+    """What is asked for beside `openid`, so that the token names the person's groups."""
+
+
 class ApprovalsDeclaration(Declared):
     """Who may approve here. An administrator names the groups; the identity provider says who is in them."""
 
     groups: Annotated[list[Annotated[GroupName, Field(pattern=r"^[^,*\x00-\x1f\x7f]+$")]], Field(min_length=1)]
     """The groups whose members may be approvers of a workflow."""
+    page: PageDeclaration | None = None
+    """The page's login by OpenID Connect; without it people give the page a token."""
 
 
 class LimitsDeclaration(Declared):

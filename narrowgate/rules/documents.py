@@ -62,6 +62,8 @@ def _gate(gate: documents.ApprovalsDocuments) -> Iterator[Fact]:
         yield VaultAuthMount(at=f"{mount.path}' auth mount", path=mount.path, method=mount.type, settings=mount.config)
     for group in gate.groups:
         yield VaultGroup(at=f"group {group}", name=group, policies=(), kind="external")
+    if gate.page_login is not None:
+        yield _jwt_login(gate.page_login, f"{gate.page_login.name} login")
     for identity in (gate.approver, *gate.executors):
         yield VaultPolicy(at=f"{identity.login.name} policy", name=identity.policy.name, text=identity.policy.text)
         yield _jwt_login(identity.login, f"{identity.login.name} login")

@@ -47,12 +47,14 @@ REPLACED_RULES: Final = frozenset(
 class Login:
     """How a system identity logs in to Vault: at `mount`, with a token for `audience` with `claims`.
 
-    Each claim is one text, or several of which the token has one.
+    Each claim is one text, or several of which the token has one. `redirects` are where a login by a browser comes back
+    to; without any it is a login by a token.
     """
 
     mount: str
     audience: str
     claims: tuple[tuple[str, str | tuple[str, ...]], ...]
+    redirects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class Ceiling:
 
     `arn` is its IAM role or user, `allows` the most that its IAM policies may allow (JSON), `trusts` the most that its
     trust policy may (JSON; empty: it is no role that a stack makes). `policy` names its Vault policy, `paths` is the
-    most that this grants (HCL); both empty where it has no login to Vault, as `login` is None then.
+    most that this grants (HCL); both empty where it has no login to Vault, as `login` is None then. `browser_login` is
+    a second way in for the same people.
     """
 
     kind: str
@@ -71,6 +74,7 @@ class Ceiling:
     policy: str = ""
     paths: str = ""
     login: Login | None = None
+    browser_login: Login | None = None
 
     @property
     def name(self) -> str:
@@ -232,7 +236,12 @@ def _of_gate(environment: Environment) -> Iterator[Ceiling]:
     prefix = f"{environment.identity.audience_prefix}:{environment.name}"
     groups = ((environment.identity.groups_claim, environment.approvals.groups),)
     login = Login(names.APPROVERS_MOUNT, f"{prefix}:approvers", groups)
-    yield Ceiling(names.APPROVER, "", "", policy="system.approver", paths=_hcl(_APPROVER_PATHS), login=login)
+    page = environment.approvals.page
+    browser = None
+    if page is not None:
+        browser = Login(names.APPROVERS_MOUNT, page.client_id, groups, (f"{page.url}/oidc/callback",))
+    paths = _hcl(_APPROVER_PATHS)
+    yield Ceiling(names.APPROVER, "", "", policy="system.approver", paths=paths, login=login, browser_login=browser)
     for bound in environment.tools:
         tool = bound.tool
         login = Login(names.EXECUTORS_MOUNT, f"{prefix}:executors:{tool}", (("sub", f"executor:{tool}"),))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from narrowgate.access import iam, vault
 from narrowgate.rules.estate import Identity
 from narrowgate.rules.facts import IamIdentity, VaultAuthRole, VaultPolicy
+from narrowgate.rules.facts import names as names_of
 from narrowgate.rules.logins import bound_claims
 from narrowgate.rules.rule import Rule, report
 from narrowgate.rules.system_identities import Ceiling, ceilings_of, find_kind
@@ -103,7 +104,8 @@ def _judge_paths(subject: VaultPolicy, ceiling: Ceiling) -> Iterator[Finding]:
 
 
 def _judge_login(subject: VaultAuthRole, ceiling: Ceiling) -> Iterator[Finding]:
-    login = ceiling.login
+    kind = subject.settings.get("role_type", subject.method)
+    login = ceiling.browser_login if kind == "oidc" and ceiling.browser_login is not None else ceiling.login
     if login is None:
         return
     given = bound_claims(subject)
@@ -116,7 +118,9 @@ def _judge_login(subject: VaultAuthRole, ceiling: Ceiling) -> Iterator[Finding]:
         "takes other audiences": audiences != (login.audience,),
         "does not bind whom the environment names": any(given.get(name) != wanted[name] for name in wanted),
         "takes patterns": subject.settings.get("bound_claims_type", "string") != "string",
-        "is no login by a token": subject.settings.get("role_type", subject.method) != "jwt",
+        "is no login by a token": kind != ("oidc" if login.redirects else "jwt"),
+        "sends its answer to other addresses": names_of(subject.settings.get("allowed_redirect_uris"))
+        != login.redirects,
         "gives it Vault's default policy": subject.settings.get("token_no_default_policy") is not True,
     }
     for what in (what for what, is_wrong in wrong.items() if is_wrong):

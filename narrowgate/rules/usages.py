@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from narrowgate.compile.names import EXECUTORS_MOUNT, SYSTEM_PREFIX
+from narrowgate.compile.names import APPROVERS_MOUNT, EXECUTORS_MOUNT, SYSTEM_PREFIX
 from narrowgate.rules.common_paths import is_common_path
 from narrowgate.rules.facts import Fact, VaultAuthRole, VaultEntityAlias, VaultPolicy, VaultSecretRole, names
 from narrowgate.rules.logins import agent_names
@@ -121,7 +121,8 @@ def _policy_usages(fact: Fact) -> Iterator[Usage]:
 def _login_usages(fact: Fact) -> Iterator[Usage]:
     if not isinstance(fact, VaultAuthRole):
         return
-    user = f"auth role {fact.mount}/{fact.name}"
+    # Approvers log in by a token or through the page: both are the same people, whom the entity tells apart.
+    user = f"auth mount {fact.mount}" if fact.mount == APPROVERS_MOUNT else f"auth role {fact.mount}/{fact.name}"
     for policy in fact.policies:
         yield Usage(VAULT_POLICY, policy, user)
     if fact.mount == EXECUTORS_MOUNT:

@@ -1,7 +1,11 @@
-"""A small OpenID provider for tests: discovery, authorization, token and keys. It logs in whoever `user` is at once."""
+"""A small OpenID provider for tests: discovery, authorization, token and keys. It logs in whoever `user` is at once.
+
+Of whom asks for a token it wants the client's `secret`.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import threading
@@ -24,6 +28,7 @@ class Provider(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answering)
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.user, self.groups = "ann", ["vendor-approvers"]
+        self.secret = ""
         self.codes: dict[str, dict[str, Any]] = {}
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
 
@@ -85,6 +90,10 @@ class Answering(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        client = base64.b64encode(f"{CLIENT}:{self.server.secret}".encode()).decode()
+        if self.headers["Authorization"] != f"Basic {client}":
+            self.send_error(401)
+            return
         asked = self.server.codes.pop(form["code"][0], None)
         if asked is None:
             self.send_error(400)

@@ -85,9 +85,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def serve_page(bench: GateBench, folder: Path, *options: str) -> Iterator[Served]:
-    """Serve the page of `bench` on a port of its own."""
-    port = choose_port()
+def serve_page(bench: GateBench, folder: Path, *options: str, port: int | None = None) -> Iterator[Served]:
+    """Serve the page of `bench` on `port`, or on one of its own."""
+    port = port or choose_port()
     command = [*COMMAND, "approvals", "serve", "--port", str(port), *options]
     env = executor_environment(bench, folder)
     served = Served(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True), f"http://127.0.0.1:{port}")

@@ -11,7 +11,9 @@ import pytest
 
 from narrowgate.access import iam, vault
 from narrowgate.compile import compile_plan
+from narrowgate.compile.foundation import compile_foundation
 from narrowgate.declarations import load_environment, load_plan
+from narrowgate.plan import PageBinding
 from narrowgate.rules import RULES, Settings, judge, settings_of
 from narrowgate.rules.documents import facts_of_documents
 from narrowgate.rules.facts import IamAttachment, IamIdentity, IamPolicy, VaultAuthRole, VaultPolicy
@@ -30,6 +32,7 @@ SETTINGS = settings_of(ENVIRONMENT)
 FACTS = facts_of_documents(DOCUMENTS)
 NAME = "system-identity-fixed"
 assert DOCUMENTS.foundation.approvals is not None
+assert ENVIRONMENT.approvals is not None
 GATE = DOCUMENTS.foundation.approvals
 ROLES = "arn:aws:iam::111111111111:role/narrowgate/dev/tool/*"
 
@@ -93,6 +96,48 @@ def test_other_approvers_are_refused(more: dict[str, Any]) -> None:
     login = GATE.approver.login.name
     facts = change(VaultAuthRole, login, lambda fact: replace(fact, settings={**fact.settings, **more}))
     assert findings(facts)
+
+
+PAGE = replace(
+    ENVIRONMENT,
+    approvals=replace(
+        ENVIRONMENT.approvals, page=PageBinding("https://approvals.example.com", "page", "https://idp.example.com")
+    ),
+)
+PAGE_FACTS = facts_of_documents(replace(DOCUMENTS, environment=PAGE, foundation=compile_foundation(PAGE)))
+
+
+def test_the_pages_login_is_within_the_table() -> None:
+    assert any(isinstance(fact, VaultAuthRole) and fact.name == "approver-page" for fact in PAGE_FACTS)
+    assert judge(PAGE_FACTS, settings_of(PAGE)) == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"bound_claims": {"/groups": ["everybody"]}},
+        {"bound_claims": {}},
+        {"bound_audiences": []},
+        {"bound_audiences": ["another-client"]},
+        {"allowed_redirect_uris": []},
+        {"allowed_redirect_uris": ["https://approvals.example.com/oidc/callback", "https://evil.example.com"]},
+        {"role_type": "jwt"},
+        {"token_policies": ["system.approver", "gated.vendor-onboarding.vendors.create"]},
+    ],
+)
+def test_another_login_through_a_page_is_refused(more: dict[str, Any]) -> None:
+    facts = [
+        replace(fact, settings={**fact.settings, **more})
+        if isinstance(fact, VaultAuthRole) and fact.name == "approver-page"
+        else fact
+        for fact in PAGE_FACTS
+    ]
+    assert findings(facts, settings_of(PAGE))
+
+
+def test_without_a_page_there_is_no_login_through_one() -> None:
+    login = next(fact for fact in PAGE_FACTS if isinstance(fact, VaultAuthRole) and fact.name == "approver-page")
+    assert any("is no login by a token" in message for message in findings([*FACTS, login]))
 
 
 def test_no_other_login_becomes_an_executor() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from narrowgate.compile.documents import (
         AuthMount,
+        AuthRole,
         FoundationDocuments,
         GateIdentity,
         PlanDocuments,
@@ -128,6 +129,7 @@ def _with_foundation(
     identities: list[SystemIdentity] = []
     gate: list[GateIdentity] = []
     mounts: list[AuthMount] = []
+    page: AuthRole | None = None
     if foundation.deployer is not None:
         identities += [foundation.deployer.deployer, foundation.deployer.preview]
         mounts.append(foundation.deployer.auth_mount)
@@ -136,8 +138,10 @@ def _with_foundation(
         mounts.append(foundation.operator.auth_mount)
     if foundation.approvals is not None:
         gate += [foundation.approvals.approver, *foundation.approvals.executors]
+        page = foundation.approvals.page_login
         mounts += [foundation.approvals.approvers_mount, foundation.approvals.executors_mount]
     logins = [identity.auth_role for identity in identities] + [each.login for each in gate]
+    logins += [] if page is None else [page]
     policies = [identity.policy for identity in identities] + [each.policy for each in gate]
     roles = {role.name: role for role in (*map(_as_role, identities), *_trail_roles(environment))}
     return replace(
