@@ -42,10 +42,14 @@ class Execution:
         holder, claim = self._find_holder()
         if holder is Holder.ANOTHER:
             return None  # it may still work on it
+        if self._case.request in self._executor.begun:
+            return self._end(State.IN_DOUBT, "this executor began to execute it and lost how that ended")
         if claim is None or holder is Holder.OURS:
-            # A claim of one's own that led to no outcome led to no unwrapping either.
+            # A claim of one's own that began nothing led to no unwrapping.
             outcome = self._judge(stopped=stopped, claimed=claim is not None)
-            return outcome if claim is not None or self._may_end(outcome) else None
+            # What was begun is ours: nothing that Vault answers now, or does not, may lose how it ended.
+            ours = claim is not None or self._case.request in self._executor.begun
+            return outcome if ours or self._may_end(outcome) else None
         if claim.ends is not None:  # it had nothing to execute, and ended before it said so
             return self._end(claim.ends, claim.words)
         return self._take_over(claim, stopped=stopped)
@@ -179,6 +183,7 @@ class Execution:
         return None
 
     def _carry_out(self, action: GatedAction, approvers: list[dict[str, str]]) -> Carried:
+        self._executor.begun.add(self._case.request)
         try:
             gated = self._unwrap()
         except (VaultRefusedError, BadRequestError):

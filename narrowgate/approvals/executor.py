@@ -89,6 +89,8 @@ class Executor:
         self._intake = Intake(self)
         self._waiting = Waiting(self.store)
         self._readers: dict[str, tuple[float, Credentials]] = {}
+        self.begun: set[str] = set()
+        """The requests whose credentials this replica began to take, until it has recorded how they ended."""
         # What became of a request and could not be written yet: kept until it is.
         self._unwritten: dict[str, Outcome] = {}
 
@@ -200,6 +202,7 @@ class Executor:
         self._unwritten[request] = outcome
         self.record(request, outcome)
         del self._unwritten[request]
+        self.begun.discard(request)
         self._close(request, held)
         return True
 

@@ -50,6 +50,7 @@ ACTIONS = {
     "create-with-security": (
         "{approvers: [vendor-approvers], all_of: [{approvers: [security], required: 1}], required: 1, expires: 10m}"
     ),
+    "create-soon": "{approvers: [vendor-approvers], required: 1, expires: 60s}",
     "create-in-haste": "{approvers: [vendor-approvers, incident-commanders], required: 1, expires: 4s}",
 }
 # A gated action behind AWS: a vendor's outdated paper goes.

@@ -18,7 +18,14 @@ from gate_bench import MOUNTS, READER, WORKFLOW
 
 from narrowgate.approvals import CaseAlteredError, DecidedError, NotAllowedError, NotShownError, State
 from narrowgate.approvals.case import Claim, Decision, Outcome, Verdict, now
-from narrowgate.approvals.errors import ApprovalsError, BadRequestError, LoginError, NoGateError, VaultRefusedError
+from narrowgate.approvals.errors import (
+    ApprovalsError,
+    BadRequestError,
+    LoginError,
+    NoGateError,
+    VaultDownError,
+    VaultRefusedError,
+)
 from narrowgate.approvals.execution import Execution
 from narrowgate.approvals.intake import hold_request
 from narrowgate.approvals.store import Store
@@ -366,6 +373,33 @@ def test_a_crash_before_the_credentials_is_taken_over_and_executed_once(bench: G
     assert outcome is not None
     assert outcome.state is State.EXECUTED
     assert bench.vendors("Crash Before Oy") == [("FI", "active")]
+
+
+@pytest.mark.parametrize("lost", ["claim", "outcome"])
+def test_a_vault_that_falls_right_after_an_execution_does_not_make_it_a_refusal(
+    bench: GateBench, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    request = bench.draft(f"Right After {lost} Oy")
+    executor = bench.executor()
+    executor.work()
+    bench.approve("ann", request)
+    ask, taken = executor.vault.ask, []
+
+    def fall(method: str, path: str, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as the original
+        if taken and path.endswith(f"/{lost}"):
+            raise VaultDownError("It was killed.")
+        answer = ask(method, path, *arguments, **named)
+        taken.extend([path] if path == "sys/wrapping/unwrap" else [])
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(executor.vault, "ask", fall)
+        with contextlib.suppress(VaultDownError):
+            executor.work()
+    assert taken
+    executor.work()
+    assert bench.record(request)["state"] == State.EXECUTED
+    assert bench.vendors(f"Right After {lost} Oy") == [("FI", "active")]
 
 
 # -- what is executed is what was shown
