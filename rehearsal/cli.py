@@ -88,7 +88,8 @@ def up(
         if demo:
             from rehearsal.demo import run_demo
 
-            run_demo(environments[0], Console(highlight=False))
+            first, *others = environments
+            run_demo(first, Console(highlight=False), next(iter(others), None))
         progress.say(f'up after {progress.elapsed_seconds:.1f} s; next: eval "$(narrowgate rehearsal env)"')
 
 

@@ -73,8 +73,10 @@ class DemoError(RehearsalError):
     code = "demo-unexpected"
 
 
-def run_demo(layout: EnvironmentLayout, console: Console) -> list[Outcome]:
+def run_demo(layout: EnvironmentLayout, console: Console, other: EnvironmentLayout | None = None) -> list[Outcome]:
     """Try everything, print it on `console`, and return what was seen.
+
+    Where an `other` environment runs, what is the first one's is tried there too.
 
     Raises:
         DemoError: the outcome of a trial is not the declared one.
@@ -97,6 +99,8 @@ def run_demo(layout: EnvironmentLayout, console: Console) -> list[Outcome]:
             )
             outcomes += [_try(trial) for trial in list_trials(layout, agent, who)]
     outcomes += [_try(trial) for trial in _list_logins(layout)]
+    if other is not None:
+        outcomes += _cross(layout, other)
     _print(console, outcomes)
     wrong = [outcome for outcome in outcomes if not outcome.as_expected]
     if wrong:
@@ -146,6 +150,45 @@ def _list_logins(layout: EnvironmentLayout) -> list[Trial]:
         Trial(f"{DRAFTING} for alice", f"log in as {who}", REFUSED, log_in(_sign(layout, "alice", DRAFTING))),
         Trial(f"{who} for alice", "log in: expired token", REFUSED, log_in(_sign(layout, "alice", who, PAST_SECONDS))),
     ]
+
+
+def _cross(here: EnvironmentLayout, there: EnvironmentLayout) -> list[Outcome]:
+    """Try what is `here`'s in the environment `there`, then that environment's own: each for the same person."""
+    there.ledgers.mkdir(mode=0o700, exist_ok=True)
+    bucket, who = find_bucket(there), f"{SUMMARIZATION} for alice, in {there.environment}"
+    manifest = _manifest(there, SUMMARIZATION)
+
+    def log_in() -> str:
+        try:
+            with login(manifest, _sign(here, "alice", SUMMARIZATION), ledger=OFF):
+                return "logged in"
+        except LoginRefusedError as error:
+            raise RefusedError(str(error).rpartition("login of ")[2]) from error
+
+    whose = f"{here.environment}'s"
+    with login(_manifest(here, SUMMARIZATION), _sign(here, "alice", SUMMARIZATION), ledger=here.ledgers) as agent:
+        documents = agent.aws("documents")
+        outcomes = [
+            _try(trial)
+            for trial in (
+                Trial(who, f"log in: {whose} identity token", REFUSED, log_in),
+                Trial(who, f"Vault: {whose} login", REFUSED, lambda: _present_login(here, there)),
+                Trial(
+                    who, f"documents, by {whose} credentials", REFUSED, lambda: _list(documents, bucket, "runbooks/")
+                ),
+            )
+        ]
+    with login(manifest, _sign(there, "alice", SUMMARIZATION), ledger=there.ledgers) as agent:
+        documents = agent.aws("documents")
+        outcomes += [
+            _try(trial)
+            for trial in (
+                Trial(who, "documents: list runbooks/", ALLOWED, lambda: _list(documents, bucket, "runbooks/")),
+                Trial(who, "documents: list vendors/", REFUSED, lambda: _list(documents, bucket, "vendors/")),
+                Trial(who, "incidents: titles in emea", ALLOWED, lambda: _count(agent, "incidents", "title", "emea")),
+            )
+        ]
+    return outcomes
 
 
 def _list_summarization(layout: EnvironmentLayout, agent: Agent, who: str) -> list[Trial]:
@@ -270,6 +313,20 @@ def _read_vault(layout: EnvironmentLayout, identity: tuple[str, str], path: str)
     finally:
         client.auth.token.revoke_self()
     return "read"
+
+
+def _present_login(here: EnvironmentLayout, there: EnvironmentLayout) -> str:
+    """Show a token of the one Vault to the other."""
+    client = bao.open_client(here)
+    token = _sign(here, "alice", SUMMARIZATION)
+    client.auth.jwt.jwt_login(role="agent", jwt=token, path=f"agents/{SUMMARIZATION}")
+    try:
+        bao.open_client(there, client.token).auth.token.lookup_self()
+    except hvac.exceptions.Forbidden as error:
+        raise RefusedError("403 permission denied") from error
+    finally:
+        client.auth.token.revoke_self()
+    return "known"
 
 
 def _sign(layout: EnvironmentLayout, user: str, workflow: str, ttl_seconds: int = idp.TTL_SECONDS) -> str:

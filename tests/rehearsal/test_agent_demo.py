@@ -27,6 +27,20 @@ def test_the_demo_sees_what_is_declared(rehearsal: LiveRehearsal) -> None:
     assert files == [f"{name}.jsonl" for name in (demo.SUMMARIZATION, demo.DRAFTING, demo.ONBOARDING)]
 
 
+def test_the_demo_tries_dev_in_prod_and_prod_itself(both: LiveRehearsal) -> None:
+    outcomes = demo.run_demo(both.layout, Console(file=io.StringIO()), both.of("prod").layout)
+    assert [outcome for outcome in outcomes if not outcome.as_expected] == []
+    crossed = [(outcome.what, outcome.seen) for outcome in outcomes if outcome.who.endswith("in prod")]
+    assert crossed == [
+        ("log in: dev's identity token", "refused"),
+        ("Vault: dev's login", "refused"),
+        ("documents, by dev's credentials", "refused"),
+        ("documents: list runbooks/", "allowed"),
+        ("documents: list vendors/", "refused"),
+        ("incidents: titles in emea", "allowed"),
+    ]
+
+
 def test_the_demo_fails_where_the_server_decides_otherwise(
     rehearsal: LiveRehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
