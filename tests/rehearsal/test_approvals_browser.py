@@ -135,7 +135,34 @@ def test_by_the_keyboard_alone(bench: GateBench, page: Served, chromium: Browser
     window.context.close()
 
 
-def test_it_needs_no_script_and_runs_none(bench: GateBench, page: Served, chromium: Browser) -> None:
+def test_what_others_decide_shows_while_one_types(bench: GateBench, page: Served, chromium: Browser) -> None:
+    request = make_case(bench, "Typed Oy")
+    window = Window(chromium, page, **DESK)
+    window.follow(bench, "ann", request)
+    reason = window.page.get_by_label("Reason")
+    reason.fill("Half a sen")
+    window.page.evaluate("window.stayed = true")
+    for _ in range(2):
+        with window.page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
+            pass
+    assert reason.input_value() == "Half a sen"
+    assert window.page.evaluate("window.stayed")
+    bench.deny("bob", request)
+    window.page.locator(".state.denied").wait_for()
+    window.page.get_by_role("button", name="Approve").wait_for(state="detached")
+    window.page.get_by_text("bob: No.").wait_for()
+    window.page.get_by_role("link", name="Approvals").click()
+    stop = window.page.get_by_label("Why?")
+    window.page.get_by_text("Emergency stop").click()
+    stop.fill("Only typed")
+    other = make_case(bench, "Listed Oy")
+    window.page.locator(f'a[href="/cases/{other}"]').wait_for()
+    assert stop.input_value() == "Only typed"
+    assert not window.noise
+    window.context.close()
+
+
+def test_it_needs_no_script_and_runs_no_words_of_an_agent(bench: GateBench, page: Served, chromium: Browser) -> None:
     words = "<script>alert(1)</script><img src=x onerror=alert(2)><svg onload=alert(3)>"
     request = make_case(bench, f"{words} Oy", rationale=words)
     scripted = Window(chromium, page, **DESK)

@@ -1,4 +1,4 @@
-"""The approvers' page: one screen for one case, plain forms, no script; each person acts by their own Vault token.
+"""The approvers' page: one screen for one case, plain forms, no need of a script; all act by their own Vault token.
 
     sessions    who is logged in here: kept in this process's memory, bound to a Vault token
     guard       what every answer and every form must carry: headers, host, origin, CSRF token

@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from narrowgate.approvals.case import OPEN
 from narrowgate.approvals.decide import Approver
 from narrowgate.approvals.errors import (
     ApprovalsError,
@@ -29,6 +30,7 @@ from narrowgate.approvals.errors import (
 )
 from narrowgate.approvals.page.guard import ForgedError, Guard, check_csrf, read_form
 from narrowgate.approvals.page.logins import PENDING_SECONDS, OidcLogins, choose_next
+from narrowgate.approvals.page.polling import ask_for_login, is_polled
 from narrowgate.approvals.page.sessions import Sessions, WebSession
 from narrowgate.approvals.present import present
 from narrowgate.approvals.text import show
@@ -72,6 +74,7 @@ class Page:
         )
         self._templates = environment
         self._style = (HERE / "style.css").read_text(encoding="utf-8")
+        self._script = (HERE / "htmx.min.js").read_text(encoding="utf-8")
         self._oidc = OidcLogins(self.gate, self.oidc_role, f"{self.origin}/oidc/callback") if self.oidc_role else None
         secure = self.origin.startswith("https:")
         # The prefix has browsers take the cookie from this host alone, over TLS.
@@ -92,7 +95,8 @@ class Page:
             Route("/login", self._caught(self._log_in), methods=["POST"]),
             Route("/login/oidc", self._caught(self._begin_oidc), methods=["GET"]),
             Route("/oidc/callback", self._caught(self._finish_oidc), methods=["GET"]),
-            Route("/style.css", self._style_sheet, methods=["GET"]),
+            Route("/style.css", self._send_style, methods=["GET"]),
+            Route("/htmx.js", self._send_script, methods=["GET"]),
             Route("/healthz", self._health, methods=["GET"]),
         ]
         return Starlette(
@@ -117,12 +121,12 @@ class Page:
                 # A link in a message is a foreign site's: browsers keep our cookie back once, and send it when we ask.
                 if request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
                     return self._render("again.html", address=choose_next(request.url.path))
-                return RedirectResponse(f"/login?next={choose_next(request.url.path)}", status_code=303)
+                return ask_for_login(request)
             try:
                 return await page(request, session)
             except VaultRefusedError:
                 self.sessions.close(request.cookies.get(self._cookie))
-                return RedirectResponse(f"/login?next={choose_next(request.url.path)}", status_code=303)
+                return ask_for_login(request)
 
         return self._caught(answer)
 
@@ -167,25 +171,42 @@ class Page:
         return self._render("list.html", person=session.person, csrf=session.csrf, **await run_in_threadpool(read))
 
     async def _show(self, request: Request, session: WebSession) -> Response:
+        view = await self._read_case(session, request.path_params["request"])
         again = "again" in request.query_params
-        return await self._render_case(session, request.path_params["request"], again=again)
+        if not is_polled(request):
+            return self._render_case(session, view, again=again)
+        answer = self._render_case(session, view, again=again, seen=False)
+        if view.state not in OPEN:
+            answer.headers["HX-Refresh"] = "true"  # it is over: no buttons any more
+        return answer
 
-    async def _render_case(
-        self, session: WebSession, name: str, notice: str = "", status: int = 200, *, again: bool = False
-    ) -> Response:
+    async def _show_again(self, session: WebSession, name: str, notice: str, status: int) -> Response:
+        return self._render_case(session, await self._read_case(session, name), notice=notice, status=status)
+
+    async def _read_case(self, session: WebSession, name: str) -> CaseView:
         def read() -> CaseView:
             with self._approver(session) as approver:
                 return approver.read_case(name)
 
-        view = await run_in_threadpool(read)
-        session.note(name, view.digest, view.read_at)
+        return await run_in_threadpool(read)
+
+    def _render_case(
+        self,
+        session: WebSession,
+        view: CaseView,
+        *,
+        again: bool = False,
+        seen: bool = True,
+        **more: Any,  # noqa: ANN401 - a template's
+    ) -> Response:
+        if seen:
+            session.note(view.case.request, view.digest, view.read_at)
         shown = present(view)
         # An approval may be given again, where it stands in the records and perhaps not yet in Vault.
         given = any(decision.name == session.person for decision in shown.decisions)
         form = not shown.refusal and (again or not given)
-        values = {"case": shown, "read": READ, "notice": notice, "csrf": session.csrf, "form": form}
-        values["person"] = session.person
-        return self._render("case.html", status=status, **values)
+        values = {"case": shown, "read": READ, "notice": "", "csrf": session.csrf, "form": form, **more}
+        return self._render("case.html", person=session.person, **values)
 
     async def _decide(self, request: Request, session: WebSession) -> Response:
         form = await read_form(request, self.origin)
@@ -193,12 +214,12 @@ class Page:
         name, verdict = request.path_params["request"], form.get("verdict")
         digest, seen_at = session.seen.get(name, ("", ""))
         if not digest or digest != form.get("digest"):
-            return await self._render_case(session, name, "Nothing was decided: read the case, then decide.", 409)
+            return await self._show_again(session, name, "Nothing was decided: read the case, then decide.", 409)
         if verdict not in {"approve", "deny"}:
             raise ForgedError("The form says neither approve nor deny.")
         reason = form.get("reason", "").strip()
         if not reason or (verdict == "deny" and reason == READ):
-            return await self._render_case(session, name, "Nothing was decided: give a reason.", 400)
+            return await self._show_again(session, name, "Nothing was decided: give a reason.", 400)
 
         def decide() -> None:
             with self._approver(session) as approver:
@@ -280,8 +301,11 @@ class Page:
         answer.set_cookie(self._cookie, name, samesite="strict", **self._flags)
         return answer
 
-    async def _style_sheet(self, _: Request) -> Response:
+    async def _send_style(self, _: Request) -> Response:
         return Response(self._style, media_type="text/css")
+
+    async def _send_script(self, _: Request) -> Response:
+        return Response(self._script, media_type="text/javascript")
 
     async def _health(self, _: Request) -> Response:
         return PlainTextResponse("ok")

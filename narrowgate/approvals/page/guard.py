@@ -1,4 +1,4 @@
-"""What stands around every page: headers that forbid scripts and frames, one host, and forms that only this page sends.
+"""What stands around every page: headers against frames and foreign scripts, one host, forms that only it sends.
 
 Sources: OWASP's cheat sheets on CSRF, CSP and sessions; Fetch metadata (W3C).
 """
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 MAX_FORM_BYTES: Final = 65_536
 HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
