@@ -27,7 +27,7 @@ def show(text: str, *, lines: bool = False) -> str:
     In a word that mixes scripts every letter that is not ASCII is written out, so that a Cyrillic letter in a Latin
     word is seen. A backslash before `u{` is doubled, so that no text can pretend to be written out.
     """
-    return "".join(_show_part(part) for part in _split(text, lines=lines))
+    return "\n".join(_show_part(part) for part in (text.split("\n") if lines else [text]))
 
 
 def find_oddities(text: str) -> tuple[str, ...]:
@@ -56,13 +56,7 @@ def show_value(value: Any) -> str:  # noqa: ANN401 - JSON of any shape
     return show(canonical_json(value))
 
 
-def _split(text: str, *, lines: bool) -> list[str]:
-    return re.split(r"(\n)", text) if lines else [text]
-
-
 def _show_part(part: str) -> str:
-    if part == "\n":
-        return part
     part = part.replace("\\u{", "\\\\u{")
     shown: list[str] = []
     position = 0

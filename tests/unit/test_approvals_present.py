@@ -7,7 +7,7 @@ import json
 import unicodedata
 from contextlib import redirect_stdout
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from narrowgate.approvals.case import Case, Change, Hold, Outcome, Person, State, Verdict
@@ -51,6 +51,7 @@ def is_safe(line: str) -> bool:
 
 
 @given(st.text(min_size=1, max_size=60) | st.just(HOSTILE))
+@example("\n")
 def test_no_character_that_acts_or_hides_reaches_a_terminal(text: str) -> None:
     shown = present(make_view(text))
     assert all(is_safe(line) for line in render_case(shown).split("\n"))
