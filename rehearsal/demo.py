@@ -10,20 +10,26 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import hvac.exceptions
-import psycopg
-from botocore.exceptions import ClientError
 from rich.text import Text
 
 from narrowgate.runtime import Agent, ExpiredError, GatedActionError, LoginRefusedError, login
 from narrowgate.runtime.recording import OFF
-from rehearsal import bao, idp
+from rehearsal.attempts import (
+    RefusedError,
+    count_rows,
+    execute,
+    find_manifest,
+    list_documents,
+    present_login,
+    read_vault,
+    search_logs,
+    sign,
+)
 from rehearsal.environments import find_bucket
 from rehearsal.errors import RehearsalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -34,10 +40,6 @@ PAST_SECONDS = -60
 MILLISECONDS = 1000
 WHAT_WIDTH = 42
 ALLOWED, REFUSED = "allowed", "refused"
-
-
-class RefusedError(Exception):
-    """The server refused what was tried; the text is its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,8 @@ def run_demo(layout: EnvironmentLayout, console: Console, other: EnvironmentLayo
     ):
         started = time.perf_counter()
         layout.ledgers.mkdir(mode=0o700, exist_ok=True)
-        token = _sign(layout, user, workflow)
-        with login(_manifest(layout, workflow), token, ledger=layout.ledgers) as agent:
+        token = sign(layout, user, workflow)
+        with login(find_manifest(layout, workflow), token, ledger=layout.ledgers) as agent:
             took = (time.perf_counter() - started) * MILLISECONDS
             who = f"{workflow} for {user}"
             outcomes.append(
@@ -131,7 +133,7 @@ def _try(trial: Trial) -> Outcome:
 
 def _list_logins(layout: EnvironmentLayout) -> list[Trial]:
     """Return the logins that Vault must refuse."""
-    manifest = _manifest(layout, SUMMARIZATION)
+    manifest = find_manifest(layout, SUMMARIZATION)
 
     def log_in(token: str) -> Callable[[], str]:
         def attempt() -> str:
@@ -145,10 +147,10 @@ def _list_logins(layout: EnvironmentLayout) -> list[Trial]:
 
     who = SUMMARIZATION
     return [
-        Trial(f"{who} for mallory", "log in: in no group", REFUSED, log_in(_sign(layout, "mallory", who))),
-        Trial(f"{who} for vera", "log in: not on call", REFUSED, log_in(_sign(layout, "vera", who))),
-        Trial(f"{DRAFTING} for alice", f"log in as {who}", REFUSED, log_in(_sign(layout, "alice", DRAFTING))),
-        Trial(f"{who} for alice", "log in: expired token", REFUSED, log_in(_sign(layout, "alice", who, PAST_SECONDS))),
+        Trial(f"{who} for mallory", "log in: in no group", REFUSED, log_in(sign(layout, "mallory", who))),
+        Trial(f"{who} for vera", "log in: not on call", REFUSED, log_in(sign(layout, "vera", who))),
+        Trial(f"{DRAFTING} for alice", f"log in as {who}", REFUSED, log_in(sign(layout, "alice", DRAFTING))),
+        Trial(f"{who} for alice", "log in: expired token", REFUSED, log_in(sign(layout, "alice", who, PAST_SECONDS))),
     ]
 
 
@@ -156,36 +158,43 @@ def _cross(here: EnvironmentLayout, there: EnvironmentLayout) -> list[Outcome]:
     """Try what is `here`'s in the environment `there`, then that environment's own: each for the same person."""
     there.ledgers.mkdir(mode=0o700, exist_ok=True)
     bucket, who = find_bucket(there), f"{SUMMARIZATION} for alice, in {there.environment}"
-    manifest = _manifest(there, SUMMARIZATION)
+    manifest = find_manifest(there, SUMMARIZATION)
 
     def log_in() -> str:
         try:
-            with login(manifest, _sign(here, "alice", SUMMARIZATION), ledger=OFF):
+            with login(manifest, sign(here, "alice", SUMMARIZATION), ledger=OFF):
                 return "logged in"
         except LoginRefusedError as error:
             raise RefusedError(str(error).rpartition("login of ")[2]) from error
 
-    whose = f"{here.environment}'s"
-    with login(_manifest(here, SUMMARIZATION), _sign(here, "alice", SUMMARIZATION), ledger=here.ledgers) as agent:
+    whose, alice = f"{here.environment}'s", ("alice", SUMMARIZATION)
+    with login(find_manifest(here, SUMMARIZATION), sign(here, "alice", SUMMARIZATION), ledger=here.ledgers) as agent:
         documents = agent.aws("documents")
         outcomes = [
             _try(trial)
             for trial in (
                 Trial(who, f"log in: {whose} identity token", REFUSED, log_in),
-                Trial(who, f"Vault: {whose} login", REFUSED, lambda: _present_login(here, there)),
+                Trial(who, f"Vault: {whose} login", REFUSED, lambda: present_login(here, there, alice)),
                 Trial(
-                    who, f"documents, by {whose} credentials", REFUSED, lambda: _list(documents, bucket, "runbooks/")
+                    who,
+                    f"documents, by {whose} credentials",
+                    REFUSED,
+                    lambda: list_documents(documents, bucket, "runbooks/"),
                 ),
             )
         ]
-    with login(manifest, _sign(there, "alice", SUMMARIZATION), ledger=there.ledgers) as agent:
+    with login(manifest, sign(there, "alice", SUMMARIZATION), ledger=there.ledgers) as agent:
         documents = agent.aws("documents")
         outcomes += [
             _try(trial)
             for trial in (
-                Trial(who, "documents: list runbooks/", ALLOWED, lambda: _list(documents, bucket, "runbooks/")),
-                Trial(who, "documents: list vendors/", REFUSED, lambda: _list(documents, bucket, "vendors/")),
-                Trial(who, "incidents: titles in emea", ALLOWED, lambda: _count(agent, "incidents", "title", "emea")),
+                Trial(
+                    who, "documents: list runbooks/", ALLOWED, lambda: list_documents(documents, bucket, "runbooks/")
+                ),
+                Trial(who, "documents: list vendors/", REFUSED, lambda: list_documents(documents, bucket, "vendors/")),
+                Trial(
+                    who, "incidents: titles in emea", ALLOWED, lambda: count_rows(agent, "incidents", "title", "emea")
+                ),
             )
         ]
     return outcomes
@@ -194,27 +203,27 @@ def _cross(here: EnvironmentLayout, there: EnvironmentLayout) -> list[Outcome]:
 def _list_summarization(layout: EnvironmentLayout, agent: Agent, who: str) -> list[Trial]:
     logs, documents, bucket = agent.aws("logs"), agent.aws("documents"), find_bucket(layout)
     return [
-        Trial(who, "logs: search /app/payments", ALLOWED, lambda: _search(logs, "/app/payments")),
-        Trial(who, "logs: search /app/identity", REFUSED, lambda: _search(logs, "/app/identity")),
-        Trial(who, "documents: list runbooks/", ALLOWED, lambda: _list(documents, bucket, "runbooks/")),
-        Trial(who, "documents: list vendors/", REFUSED, lambda: _list(documents, bucket, "vendors/")),
-        Trial(who, "documents, by the credentials of logs", REFUSED, lambda: _list(logs, bucket, "runbooks/")),
-        Trial(who, "incidents: titles in emea", ALLOWED, lambda: _count(agent, "incidents", "title", "emea")),
-        Trial(who, "incidents: titles in amer", REFUSED, lambda: _count(agent, "incidents", "title", "amer")),
-        Trial(who, "incidents: customer_email", REFUSED, lambda: _count(agent, "incidents", "customer_email", "emea")),
+        Trial(who, "logs: search /app/payments", ALLOWED, lambda: search_logs(logs, "/app/payments")),
+        Trial(who, "logs: search /app/identity", REFUSED, lambda: search_logs(logs, "/app/identity")),
+        Trial(who, "documents: list runbooks/", ALLOWED, lambda: list_documents(documents, bucket, "runbooks/")),
+        Trial(who, "documents: list vendors/", REFUSED, lambda: list_documents(documents, bucket, "vendors/")),
+        Trial(who, "documents, by the credentials of logs", REFUSED, lambda: list_documents(logs, bucket, "runbooks/")),
+        Trial(who, "incidents: titles in emea", ALLOWED, lambda: count_rows(agent, "incidents", "title", "emea")),
+        Trial(who, "incidents: titles in amer", REFUSED, lambda: count_rows(agent, "incidents", "title", "amer")),
+        Trial(
+            who, "incidents: customer_email", REFUSED, lambda: count_rows(agent, "incidents", "customer_email", "emea")
+        ),
         Trial(
             who,
             "Vault: credentials of vendor-onboarding",
             REFUSED,
-            lambda: _read_vault(
-                layout, ("alice", SUMMARIZATION), "narrowgate-database/creds/vendor-onboarding.vendors"
-            ),
+            lambda: read_vault(layout, ("alice", SUMMARIZATION), "narrowgate-database/creds/vendor-onboarding.vendors"),
         ),
         Trial(
             who,
             "Vault: sys/auth",
             REFUSED,
-            lambda: _read_vault(layout, ("alice", SUMMARIZATION), "sys/auth"),
+            lambda: read_vault(layout, ("alice", SUMMARIZATION), "sys/auth"),
         ),
     ]
 
@@ -224,13 +233,13 @@ def _list_drafting(layout: EnvironmentLayout, agent: Agent, who: str) -> list[Tr
     close = "UPDATE tickets SET status = 'closed'"
     return [
         Trial(
-            who, "tickets: write a draft in emea", ALLOWED, lambda: _execute(agent, "tickets", insert, "emea", "draft")
+            who, "tickets: write a draft in emea", ALLOWED, lambda: execute(agent, "tickets", insert, "emea", "draft")
         ),
         Trial(
-            who, "tickets: write a draft in amer", REFUSED, lambda: _execute(agent, "tickets", insert, "amer", "draft")
+            who, "tickets: write a draft in amer", REFUSED, lambda: execute(agent, "tickets", insert, "amer", "draft")
         ),
-        Trial(who, "tickets: open a ticket", REFUSED, lambda: _execute(agent, "tickets", insert, "emea", "open")),
-        Trial(who, "tickets: close a ticket", REFUSED, lambda: _execute(agent, "tickets", close)),
+        Trial(who, "tickets: open a ticket", REFUSED, lambda: execute(agent, "tickets", insert, "emea", "open")),
+        Trial(who, "tickets: close a ticket", REFUSED, lambda: execute(agent, "tickets", close)),
     ]
 
 
@@ -245,96 +254,11 @@ def _list_onboarding(layout: EnvironmentLayout, agent: Agent, who: str) -> list[
         return "a connection"
 
     return [
-        Trial(who, "vendors: names in emea", ALLOWED, lambda: _count(agent, "vendors", "name", "emea")),
-        Trial(who, "vendors: bank_account", REFUSED, lambda: _count(agent, "vendors", "bank_account", "emea")),
+        Trial(who, "vendors: names in emea", ALLOWED, lambda: count_rows(agent, "vendors", "name", "emea")),
+        Trial(who, "vendors: bank_account", REFUSED, lambda: count_rows(agent, "vendors", "bank_account", "emea")),
         Trial(who, "vendors.create (high impact)", REFUSED, ask_for_gated),
-        Trial(who, "vendors.create, by its SQL", REFUSED, lambda: _execute(agent, "vendors", create)),
+        Trial(who, "vendors.create, by its SQL", REFUSED, lambda: execute(agent, "vendors", create)),
     ]
-
-
-# -- how it is tried
-
-
-def _search(session: Any, group: str) -> str:  # noqa: ANN401 - boto3 makes clients at run time
-    return _call(lambda: f"{len(session.client('logs').filter_log_events(logGroupName=group)['events'])} events")
-
-
-def _list(session: Any, bucket: str, prefix: str) -> str:  # noqa: ANN401 - as above
-    def call() -> str:
-        return f"{session.client('s3').list_objects_v2(Bucket=bucket, Prefix=prefix)['KeyCount']} documents"
-
-    return _call(call)
-
-
-def _call(call: Callable[[], str]) -> str:
-    try:
-        return call()
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if "AccessDenied" not in code:
-            raise
-        raise RefusedError(code) from error
-
-
-def _count(agent: Agent, tool: str, column: str, tenant: str) -> str:
-    """Read one column of a tenant's rows; rows that the server hides are refused rows."""
-    query = psycopg.sql.SQL("SELECT {} FROM {} WHERE tenant = %s").format(
-        psycopg.sql.Identifier(column), psycopg.sql.Identifier(tool)
-    )
-    try:
-        with agent.postgres(tool) as connection:
-            rows = connection.execute(query, (tenant,)).fetchall()
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise RefusedError(str(error).splitlines()[0]) from error
-    if not rows:
-        raise RefusedError(f"0 rows of {tenant}")
-    return f"{len(rows)} rows"
-
-
-def _execute(agent: Agent, tool: str, statement: str, *values: str) -> str:
-    """Run a statement and take it back."""
-    try:
-        with agent.postgres(tool) as connection, connection.transaction(force_rollback=True):
-            cursor = connection.execute(statement.encode(), values)
-            return f"{cursor.rowcount} row, taken back"
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise RefusedError(str(error).splitlines()[0]) from error
-
-
-def _read_vault(layout: EnvironmentLayout, identity: tuple[str, str], path: str) -> str:
-    """Read any path of Vault with an agent's own login, past the library."""
-    user, workflow = identity
-    client = bao.open_client(layout)
-    client.auth.jwt.jwt_login(role="agent", jwt=_sign(layout, user, workflow), path=f"agents/{workflow}")
-    try:
-        client.read(path)
-    except hvac.exceptions.Forbidden as error:
-        raise RefusedError("403 permission denied") from error
-    finally:
-        client.auth.token.revoke_self()
-    return "read"
-
-
-def _present_login(here: EnvironmentLayout, there: EnvironmentLayout) -> str:
-    """Show a token of the one Vault to the other."""
-    client = bao.open_client(here)
-    token = _sign(here, "alice", SUMMARIZATION)
-    client.auth.jwt.jwt_login(role="agent", jwt=token, path=f"agents/{SUMMARIZATION}")
-    try:
-        bao.open_client(there, client.token).auth.token.lookup_self()
-    except hvac.exceptions.Forbidden as error:
-        raise RefusedError("403 permission denied") from error
-    finally:
-        client.auth.token.revoke_self()
-    return "known"
-
-
-def _sign(layout: EnvironmentLayout, user: str, workflow: str, ttl_seconds: int = idp.TTL_SECONDS) -> str:
-    return idp.sign_token(layout, idp.look_up(user, None, workflow), ttl_seconds=ttl_seconds)
-
-
-def _manifest(layout: EnvironmentLayout, workflow: str) -> Path:
-    return layout.manifests / f"{workflow}.json"
 
 
 def _print(console: Console, outcomes: Sequence[Outcome]) -> None:
