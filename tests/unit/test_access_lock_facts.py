@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from narrowgate.access.diff import Kind, compare_plans
 from narrowgate.access.lock import read_lock, write_lock
 from narrowgate.declarations import load_environment, load_plan
-from narrowgate.plan import Environment, KubernetesBinding, WorkflowBinding
+from narrowgate.plan import KubernetesBinding, PageBinding, WorkflowBinding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,8 @@ STATED = {
     "aws.broker_arn",
     "aws.gated_broker_arn",
     "approvals.groups",
+    "approvals.page.url",
+    "approvals.page.client_id",
     "aws.session_tags",
     "vault.namespace",
     "vault.aws_mount",
@@ -72,6 +74,8 @@ LEFT_OUT = {
     "deployer.jwks_url",
     "deployer.public_keys",
     "deployer.adopt_provider",
+    "approvals.page.discovery_url",
+    "approvals.page.scopes",
     "limits",
     # who is watched how is not who may do what
     "trail.organization_trail_arn",
@@ -89,7 +93,16 @@ WHOLE = {"tools", "workflows", "limits"}
 @pytest.fixture
 def plan(stacks: Path) -> AccessPlan:
     plan = load_plan(stacks, load_environment(stacks, "dev"))
-    return replace(plan, environment=replace(plan.environment, kubernetes=KubernetesBinding("https://cluster", "ca")))
+    assert plan.environment.approvals is not None
+    page = PageBinding("https://approvals.example.com", "approvals", "https://idp.example.com")
+    return replace(
+        plan,
+        environment=replace(
+            plan.environment,
+            kubernetes=KubernetesBinding("https://cluster", "ca"),
+            approvals=replace(plan.environment.approvals, page=page),
+        ),
+    )
 
 
 def list_fields(value: DataclassInstance, prefix: str = "") -> set[str]:
@@ -105,16 +118,28 @@ def test_every_binding_is_stated_or_left_out(plan: AccessPlan) -> None:
     assert list_fields(plan.environment) == STATED | LEFT_OUT
 
 
-def change(environment: Environment, name: str) -> Environment:
-    section, _, key = name.rpartition(".")
-    if not section:
-        return replace(environment, **{key: "elsewhere"})
-    inner = getattr(environment, section)
-    value = getattr(inner, key)
+def change(bindings: Any, name: str) -> Any:  # noqa: ANN401 - a dataclass of any depth
+    key, _, inner = name.partition(".")
+    value = getattr(bindings, key)
     other: object = (
-        not value if isinstance(value, bool) else ("elsewhere",) if isinstance(value, tuple) else "elsewhere"
+        change(value, inner)
+        if inner
+        else not value
+        if isinstance(value, bool)
+        else ("elsewhere",)
+        if isinstance(value, tuple)
+        else "elsewhere"
     )
-    return replace(environment, **{section: replace(inner, **{key: other})})
+    return replace(bindings, **{key: other})
+
+
+def test_a_page_on_the_approvers_own_machine_lets_nobody_in(plan: AccessPlan) -> None:
+    approvals = plan.environment.approvals
+    assert approvals is not None
+    local = replace(approvals, page=PageBinding("http://127.0.0.1:8400", "approvals", "https://idp.example.com"))
+    none = replace(approvals, page=None)
+    locks = [write_lock(replace(plan, environment=replace(plan.environment, approvals=each))) for each in (local, none)]
+    assert locks[0] == locks[1] != write_lock(plan)
 
 
 @pytest.mark.parametrize("name", sorted((STATED | LEFT_OUT) - WHOLE))

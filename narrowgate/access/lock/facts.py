@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from narrowgate.plan import Environment
+    from narrowgate.plan import ApprovalsBinding, Environment
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ FACTS: Final = (
         "cases are read, and may be approved, by",
         gains=True,
     ),
+    EnvironmentFact("", "approvers_page", lambda e: _page(e.approvals), "approvers' logins are sent to", gains=True),
     EnvironmentFact(
         "",
         "session_tags",
@@ -97,6 +101,17 @@ def _people(environment: Environment) -> tuple[str, str]:
     """Return the operators' groups and their IAM principal, empty where nobody is bound."""
     operator = environment.operator
     return ("", "") if operator is None else (", ".join(operator.groups), operator.aws_principal)
+
+
+def _page(approvals: ApprovalsBinding | None) -> str:
+    """Return where the identity provider sends approvers' browsers, and as whose login.
+
+    Empty for no page, and for one of the approver's own machine: nobody else waits there.
+    """
+    page = approvals.page if approvals else None
+    if page is None or urlsplit(page.url).hostname in LOOPBACK:
+        return ""
+    return f"{page.callback}, as {page.client_id}"
 
 
 def read_facts(environment: Environment) -> tuple[tuple[str, str], ...]:
