@@ -45,8 +45,11 @@ def test_compliant_programs_pass(bench: Bench) -> None:
 def test_our_own_stacks_pass(own: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: str) -> None:
     passfile = tmp_path / "passfile"
     passfile.write_text("postgres.dev.example.com:5432:operations:vault_broker:not a secret\n")
-    passfile.chmod(0o600)
-    monkeypatch.setenv("NARROWGATE_BROKER_PASSFILE", str(passfile))
+    keys = tmp_path / "credentials"
+    keys.write_text("[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = not a secret\n")
+    for file, variable in ((passfile, "NARROWGATE_BROKER_PASSFILE"), (keys, "NARROWGATE_GATED_BROKER_FILE")):
+        file.chmod(0o600)
+        monkeypatch.setenv(variable, str(file))
     monkeypatch.setenv("VAULT_TOKEN", "nobody's")
     with bind_own_stacks(ROOT / "stacks", tmp_path) as files:
         run = own.run_program(ROOT / "stacks", stack, files, "preview")
