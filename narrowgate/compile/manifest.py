@@ -15,7 +15,16 @@ from narrowgate.compile.identity import login_parameters
 from narrowgate.compile.words import describe_grant
 
 if TYPE_CHECKING:
-    from narrowgate.compile.documents import AuthMount, AuthRole, Json, LedgerDocuments, ToolDocuments
+    from collections.abc import Mapping
+
+    from narrowgate.compile.documents import (
+        AuthMount,
+        AuthRole,
+        GatedDocuments,
+        Json,
+        LedgerDocuments,
+        ToolDocuments,
+    )
     from narrowgate.plan import ActionAccess, Environment, WorkflowAccess
 
 MANIFEST_VERSION: Final = 1
@@ -28,9 +37,11 @@ def compile_manifest(  # noqa: PLR0913, PLR0917 - the documents of a workflow
     role: AuthRole,
     tools: tuple[ToolDocuments, ...],
     ledger: LedgerDocuments,
+    gated: tuple[GatedDocuments, ...] = (),
 ) -> Json:
     """Return the manifest of one workflow: JSON-ready, sorted keys."""
     vault, identity = environment.vault, environment.identity
+    gates = {(str(each.description["tool"]), each.action): each for each in gated}
     return {
         "environment": environment.name,
         "ledger": {"anchors": ledger.anchor_path, "sign": ledger.sign_path},
@@ -49,7 +60,7 @@ def compile_manifest(  # noqa: PLR0913, PLR0917 - the documents of a workflow
         "owner": workflow.owner,
         **({"proposals": proposal_places(workflow.name)} if workflow.proposes else {}),
         "purpose": workflow.purpose,
-        "tools": {tool.access.tool: _tool(tool, environment) for tool in tools},
+        "tools": {tool.access.tool: _tool(tool, environment, gates) for tool in tools},
         "vault": {
             "address": vault.address,
             "ca_pem": vault.ca_pem,
@@ -61,10 +72,10 @@ def compile_manifest(  # noqa: PLR0913, PLR0917 - the documents of a workflow
     }
 
 
-def _tool(documents: ToolDocuments, environment: Environment) -> Json:
+def _tool(documents: ToolDocuments, environment: Environment, gates: Mapping[tuple[str, str], GatedDocuments]) -> Json:
     access = documents.access
     described: dict[str, Any] = {
-        "actions": {action.name: _action(action) for action in access.actions},
+        "actions": {action.name: _action(action, gates.get((access.tool, action.name))) for action in access.actions},
         "backend": access.backend.value,
         "max_ttl_seconds": access.max_ttl_seconds,
         "path": None,
@@ -81,7 +92,7 @@ def _tool(documents: ToolDocuments, environment: Environment) -> Json:
     return dict(sorted(described.items()))
 
 
-def _action(action: ActionAccess) -> Json:
+def _action(action: ActionAccess, gate: GatedDocuments | None) -> Json:
     described: dict[str, Any] = {
         "access": action.access.value,
         "gated": action.gated,
@@ -95,4 +106,6 @@ def _action(action: ActionAccess) -> Json:
         }
     if action.execution is not None:
         described["inputs"] = json.loads(action.execution.inputs)
+    if gate is not None:  # an agent can do nothing with it: a revocation ends what is held there
+        described["gate"] = {"login": gate.login.name, "path": gate.credential_path}
     return dict(sorted(described.items()))

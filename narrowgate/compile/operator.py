@@ -48,7 +48,9 @@ def compile_operator(environment: Environment) -> OperatorDocuments | None:
 def _rules(environment: Environment) -> list[PathRule]:
     vault = environment.vault
     login = f"auth/{vault.auth_prefix}/+/login"
-    leased = (login, f"{vault.aws_mount}/sts/+", f"{vault.database_mount}/creds/+")
+    minted = (f"{vault.aws_mount}/sts/+", f"{vault.database_mount}/creds/+")
+    gated = (f"{names.gated_mount(vault.aws_mount)}/sts/+", f"{names.gated_mount(vault.database_mount)}/creds/+")
+    leased = (login, *minted, *gated)
     return [
         PathRule("auth/token/lookup-self", ("read",), "see how long the login lasts"),
         PathRule("auth/token/revoke-self", ("update",), "log out"),

@@ -58,7 +58,7 @@ def compile_workflow(workflow: WorkflowAccess, environment: Environment) -> Work
     documents = WorkflowDocuments(
         workflow, mount, role, agent_policy, tuple(tools), {}, compile_ledger(workflow.name), tuple(gated)
     )
-    manifest = compile_manifest(workflow, environment, mount, role, documents.tools, documents.ledger)
+    manifest = compile_manifest(workflow, environment, mount, role, documents.tools, documents.ledger, documents.gated)
     return replace(documents, manifest=manifest)
 
 

@@ -6,6 +6,7 @@ Each step may be repeated. This module must not print anything.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from narrowgate.operations.record import Revocation, RevocationRecords
 from narrowgate.operations.sessions import RoleSessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from narrowgate.approvals.settings import Gate
     from narrowgate.operations.target import Target
@@ -69,8 +70,10 @@ def list_revocation_steps(target: Target, operator: Operator, reason: str) -> li
         return [*recorded, _disable(entity), _revoke_tokens_of(entity), *cuts, *held]
     # Once no token lives, no session is issued any more: then cutting them comes first, since leases take seconds.
     tokens = _revoke_prefix(operator.vault, target.login_path)
-    leases = [_revoke_prefix(operator.vault, path) for path in target.lease_paths]
-    return [*recorded, _refuse_logins(target, operator), tokens, *cuts, *leases, *held]
+    gated = [_revoke_request_logins(operator.vault, target)] if target.gated else []
+    paths = (*(each.path for each in target.gated), *target.lease_paths)
+    leases = [_revoke_prefix(operator.vault, path) for path in paths]
+    return [*recorded, _refuse_logins(target, operator), tokens, *gated, *cuts, *leases, *held]
 
 
 def run_step(step: Step) -> StepResult:
@@ -168,35 +171,55 @@ def _disable(entity: UserEntity) -> Step:
 
 
 def _revoke_tokens_of(entity: UserEntity) -> Step:
-    vault = entity.vault
-
     def find_accessors() -> list[str]:
         found = entity.find()
         if found is None:
             return []
+        return _find_accessors(entity.vault, lambda token: token.get("entity_id") == found["id"])
 
-        def is_theirs(accessor: str) -> str | None:
-            try:
-                held = vault.write("auth/token/lookup-accessor", accessor=accessor)
-            except VaultRefusedError:
-                return None  # it ended between the list and this question
-            return accessor if held and held["data"].get("entity_id") == found["id"] else None
+    return _revoke_tokens(entity.vault, "tokens", find_accessors)
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            answers = list(pool.map(is_theirs, vault.list_keys("auth/token/accessors/")))
-        return [accessor for accessor in answers if accessor]
 
+def _revoke_request_logins(vault: VaultOperator, target: Target) -> Step:
+    """Return the step that ends what executors hold for a workflow, at once and whether or not one of them runs.
+
+    All logins at the executors' mount are leases of one prefix: these are told by the policy that only they have. The
+    wrapping token of a held request is told by the path that was asked for.
+    """
+    logins, paths = {each.login for each in target.gated}, {each.path for each in target.gated}
+
+    def is_held(token: Mapping[str, Any]) -> bool:
+        return token.get("path") in paths or not logins.isdisjoint(token.get("policies") or ())
+
+    return _revoke_tokens(vault, "logins of held requests", lambda: _find_accessors(vault, is_held))
+
+
+def _find_accessors(vault: VaultOperator, is_theirs: Callable[[Mapping[str, Any]], bool]) -> list[str]:
+    def check(accessor: str) -> str | None:
+        try:
+            held = vault.write("auth/token/lookup-accessor", accessor=accessor)
+        except VaultRefusedError:
+            return None  # it ended between the list and this question
+        return accessor if held and is_theirs(held["data"]) else None
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(check, vault.list_keys("auth/token/accessors/")))
+    return [accessor for accessor in answers if accessor]
+
+
+def _revoke_tokens(vault: VaultOperator, name: str, find_accessors: Callable[[], list[str]]) -> Step:
     def apply() -> str:
         accessors = find_accessors()
         for accessor in accessors:
-            vault.write("auth/token/revoke-accessor", accessor=accessor)
+            with contextlib.suppress(VaultRefusedError):  # it ended meanwhile; if it did not, `verify` finds it
+                vault.write("auth/token/revoke-accessor", accessor=accessor)
         return f"{len(accessors)} revoked, and with them their leases"
 
     def verify() -> str | None:
         left = _wait_for_none(lambda: len(find_accessors()))
-        return None if left == 0 else f"{left} tokens of {entity.user} are still there"
+        return None if left == 0 else f"{left} are still there"
 
-    return Step("tokens", lambda: f"revoke {len(find_accessors())}", apply, verify)
+    return Step(name, lambda: f"revoke {len(find_accessors())}", apply, verify)
 
 
 def _cut(operator: Operator, role: str, session_name: str | None) -> Step:

@@ -14,7 +14,7 @@ from narrowgate.runtime.errors import ManifestError
 from narrowgate.runtime.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 LEASED: Final = ("aws", "postgres")
 """Backends whose credentials are leases of Vault's: revoking the lease is what ends them, or begins to."""
@@ -25,6 +25,8 @@ LASTING: Final = {
     "pki": "a certificate is accepted until it expires, at most {ttl} s after it was issued",
 }
 """What cannot be cut at once, by backend."""
+GATED_SESSION: Final = "a session of AWS that an executor has taken already serves until it expires, in 15 minutes"
+"""What cannot be cut of a gated action behind AWS: the operator writes no policy into its role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,19 @@ class IamRole:
 
 
 @dataclass(frozen=True, slots=True)
+class GatedAction:
+    """One gated action: the login of each request for it (its role and its policy), and the path that is held back."""
+
+    login: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """One workflow, or one `user` of it, and where its logins, leases and sessions are; `gated`: it may propose."""
+    """One workflow, or one `user` of it, and where its logins, leases and sessions are.
+
+    `gated` is what executors may hold for it.
+    """
 
     workflow: str
     user: str | None
@@ -52,7 +65,7 @@ class Target:
     region: str | None
     endpoint_url: str | None
     lasting: tuple[str, ...]
-    gated: bool = False
+    gated: tuple[GatedAction, ...] = ()
 
     @property
     def login_path(self) -> str:
@@ -78,6 +91,8 @@ def read_target(document: Mapping[str, Any], user: str | None = None) -> Target:
         for tool in tools
         if tool.backend in LASTING
     }
+    gates = list(_find_gates(document))
+    lasting |= {f"{name}: {GATED_SESSION}": None for name, backend, _ in gates if backend == "aws"}
     return Target(
         workflow=manifest.workflow,
         user=user,
@@ -98,8 +113,16 @@ def read_target(document: Mapping[str, Any], user: str | None = None) -> Target:
         region=behind_aws[0].text("region") if behind_aws else None,
         endpoint_url=behind_aws[0].connection.get("endpoint_url") if behind_aws else None,
         lasting=tuple(lasting),
-        gated=any(action.gated for tool in manifest.tools.values() for action in tool.actions.values()),
+        gated=tuple(gated for _, _, gated in gates),
     )
+
+
+def _find_gates(document: Mapping[str, Any]) -> Iterator[tuple[str, str, GatedAction]]:
+    """Yield name and backend of each gated action that an executor can carry out, and what it may hold for it."""
+    for tool, described in sorted(document["tools"].items()):
+        for action, known in sorted(described["actions"].items()):
+            if gate := known.get("gate"):
+                yield f"{tool}.{action}", described["backend"], GatedAction(str(gate["login"]), str(gate["path"]))
 
 
 def _vault_role(path: str) -> str:

@@ -13,7 +13,7 @@ from narrowgate.approvals import State
 from narrowgate.approvals.errors import SettingsError
 from narrowgate.operations.record import Revocation, RevocationRecords
 from narrowgate.operations.steps import Operator, run_step, stop_requests
-from narrowgate.operations.target import Target
+from narrowgate.operations.target import GatedAction, Target
 from narrowgate.operations.vault import VaultOperator, open_operator
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gate_bench import GateBench
 
+ACTION = f"{WORKFLOW}.vendors.create"
 WHY = Revocation("a drill", "olga", "2026-01-01T00:00:00+00:00")
 POLICY = f"""
 path "{REVOCATIONS}/data/+" {{ capabilities = ["create", "read", "update"] }}
@@ -67,7 +68,7 @@ def aim(bench: GateBench) -> Target:
         region=None,
         endpoint_url=None,
         lasting=(),
-        gated=True,
+        gated=(GatedAction(f"gated.{ACTION}", f"narrowgate-database-gated/creds/{ACTION}"),),
     )
 
 

@@ -82,6 +82,37 @@ def test_it_logs_in_as_no_agent_and_makes_no_token(rehearsal: LiveRehearsal, vau
     refused(vault.write_data, "sys/auth/agents/new", data={"type": "jwt"})
 
 
+def test_of_what_executors_hold_it_ends_one_actions_leases_and_has_nothing(
+    rehearsal: LiveRehearsal, vault: hvac.Client
+) -> None:
+    gated = f"{WORKFLOW}.incidents.close"
+    credentials = f"narrowgate-database-gated/creds/{gated}"
+    for path in (
+        credentials,
+        f"narrowgate-database-gated/roles/{gated}",
+        f"auth/executors/role/gated.{gated}",
+        "auth/executors/role/executor.incidents",
+        "narrowgate-database/creds/executor.incidents.incident-summarization.close",
+        "narrowgate-held/data/x/incidents/y",
+        "narrowgate-cases/data/x/y",
+    ):
+        refused(vault.read, path)
+    for mount in ("auth/executors", "auth/executors/login", "narrowgate-database-gated", "narrowgate-aws-gated"):
+        refused(vault.list, f"sys/leases/lookup/{mount}")
+        refused(vault.write_data, f"sys/leases/revoke-prefix/{mount}", data={})
+    refused(vault.write_data, "sys/leases/revoke-prefix/narrowgate-database-gated/creds", data={})
+    for path in (f"sys/leases/revoke-force/{credentials}", "sys/leases/revoke", "sys/leases/renew"):
+        refused(vault.write_data, path, data={"lease_id": f"{credentials}/x"})
+    refused(vault.write_data, "sys/control-group/authorize", data={"accessor": "x"})
+    refused(vault.write_data, f"auth/executors/role/gated.{gated}", data={"token_policies": ["operator"]})
+    refused(vault.delete, "auth/executors/role/executor.incidents")
+    with pytest.raises(VaultError):
+        bao.open_client(rehearsal.layout).write_data(
+            "auth/executors/login", data={"role": f"gated.{gated}", "jwt": sign_person(rehearsal)}
+        )
+    vault.write_data(f"sys/leases/revoke-prefix/{credentials}", data={"sync": True})  # to end is all it may
+
+
 def test_it_writes_no_policy_mount_or_role(vault: hvac.Client) -> None:
     for path in ("sys/policies/acl/system.operator", "sys/policies/acl/tool.x", f"sys/policies/acl/agent.{WORKFLOW}"):
         refused(vault.write_data, path, data={"policy": 'path "*" { capabilities = ["read"] }'})
