@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -183,5 +184,6 @@ def test_what_is_denied_is_no_path(data: st.DataObject) -> None:
     action = data.draw(st.sampled_from(ACTIONS[name]), "denied")
     spelled = SPELLINGS[data.draw(st.sampled_from(sorted(SPELLINGS)))](action)
     denied = {"Effect": "Deny", "Action": spelled, "Resource": "*"}
-    others = {other for other, needed in ACTIONS.items() if set(needed) <= set(ACTIONS[name]) - {action}}
+    left = {each for each in ACTIONS[name] if not fnmatchcase(each.lower(), spelled.lower())}
+    others = {other for other, needed in ACTIONS.items() if set(needed) <= left}
     assert escalates(policy(*disguise(name, *way)), policy(denied)) == bool(others)
