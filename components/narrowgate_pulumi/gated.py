@@ -12,6 +12,7 @@ import pulumi_vault as vault
 
 from narrowgate_pulumi.groups import assume_role, join_group
 from narrowgate_pulumi.texts import thaw
+from narrowgate_pulumi.tool import sign_tokens
 
 if TYPE_CHECKING:
     from narrowgate.compile.documents import GatedDocuments
@@ -53,6 +54,8 @@ def gate_action(name: str, documents: GatedDocuments, parent: pulumi.Resource) -
             made.append(assume_role(label, minted.aws, parent))
         if minted.postgres is not None:
             made.append(join_group(label, minted.postgres, parent))
+        if minted.bearer is not None:
+            made.append(sign_tokens(label, minted.bearer, parent))
     policy = vault.Policy(
         f"{name}-policy",
         name=documents.policy.name,

@@ -78,7 +78,7 @@ def grant_tool(
     if documents.postgres is not None:
         made = [join_group(name, documents.postgres, parent)]
     if documents.bearer is not None:
-        made = [_sign_tokens(name, documents.bearer, parent, auth_accessor)]
+        made = [sign_tokens(name, documents.bearer, parent, auth_accessor)]
     if documents.kv is not None:
         made = [_keep_secret(name, documents.kv, parent)]
     if documents.pki is not None:
@@ -95,9 +95,10 @@ def grant_tool(
     return [policy]
 
 
-def _sign_tokens(
-    name: str, documents: BearerDocuments, parent: pulumi.Resource, accessor: pulumi.Input[str] | None
+def sign_tokens(
+    name: str, documents: BearerDocuments, parent: pulumi.Resource, accessor: pulumi.Input[str] | None = None
 ) -> pulumi.Resource:
+    """Make a role of Vault's identity tokens and return it; raise MissingAccessorError where it needs an `accessor`."""
     settings = thaw(documents.role.settings)
     placeholder = documents.accessor_placeholder
     if placeholder is not None:

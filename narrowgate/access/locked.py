@@ -259,14 +259,16 @@ _SAYS_NOTHING = frozenset({"accessor", "description", "disable_remount", "namesp
 def _minting_role(minted: Minted | ToolDocuments) -> LockedRole | None:
     if minted.aws is not None:
         return LockedRole("aws", minted.aws.vault_role)
-    return None if minted.postgres is None else LockedRole("database", minted.postgres.vault_role)
+    if minted.postgres is not None:
+        return LockedRole("database", minted.postgres.vault_role)
+    if minted.bearer is not None:
+        return LockedRole("identity", minted.bearer.role, minted.bearer.accessor_placeholder)
+    return None
 
 
 def _secret_role(tool: ToolDocuments) -> LockedRole | None:
     if (role := _minting_role(tool)) is not None:
         return role
-    if tool.bearer is not None:
-        return LockedRole("identity", tool.bearer.role, tool.bearer.accessor_placeholder)
     if tool.pki is not None:
         return LockedRole("pki", tool.pki.role)
     return None if tool.engine is None else LockedRole("other", tool.engine)

@@ -135,7 +135,7 @@ def _approver(environment: Environment, binding: ApprovalsBinding) -> GateIdenti
 def _reader_rules(environment: Environment, tool: str) -> Iterator[PathRule]:
     """Yield where a tool's executor gets the credentials by which it reads: named after it, whatever the backend."""
     vault = environment.vault
-    for path in (f"{vault.aws_mount}/sts", f"{vault.database_mount}/creds"):
+    for path in (f"{vault.aws_mount}/sts", f"{vault.database_mount}/creds", "identity/oidc/token"):
         what = "read the target as it is, by a login that can do nothing else"
         yield PathRule(f"{path}/{names.EXECUTOR}.{tool}.*", ("read",), what)
 

@@ -194,10 +194,13 @@ class Minted:
 
     aws: AwsDocuments | None = None
     postgres: PostgresDocuments | None = None
+    bearer: BearerDocuments | None = None
 
     @property
     def credential_path(self) -> str:
         """Return the one path where these credentials are had."""
+        if self.bearer is not None:
+            return self.bearer.role.credential_path
         return next(d.vault_role for d in (self.aws, self.postgres) if d is not None).credential_path
 
 

@@ -37,6 +37,9 @@ class DeclaredExecution(Declared):
         """Yield where an action's grants are not exactly what it uses."""
         raise NotImplementedError
 
+    def check_call(self, call: Mapping[str, Any]) -> None:
+        """Raise `PlaceError` where a value of `call`, the plan's names and scope filled in, does not fit its place."""
+
     def early(self) -> Mapping[str, Any]:
         """Return the parts whose values must be known when people decide."""
         raise NotImplementedError

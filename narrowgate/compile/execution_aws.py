@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-import jmespath
-from jmespath.exceptions import JMESPathError
 from pydantic import Field, JsonValue
 
 from narrowgate.compile import aws_calls, iam_catalogue, iam_conditions
 from narrowgate.compile.arns import place_arn
 from narrowgate.compile.backends.aws import AwsGrant
 from narrowgate.compile.backends.backend import Declared
-from narrowgate.compile.execution import DeclaredExecution, Path, Reversible, Scalar
+from narrowgate.compile.execution import DeclaredExecution, Reversible, Scalar
+from narrowgate.compile.expressions import check_changes, check_expressions
 from narrowgate.compile.problems import Problem
 from narrowgate.compile.references import parse_template
 from narrowgate.plan import IamGrant
@@ -106,23 +105,6 @@ class AwsCallExecution(DeclaredExecution):
         """Return what is read, and what will be of it."""
         read = {} if self.read is None else {"arguments": dict(self.read.arguments)}
         return {"read": read, "changes": dict(self.changes)}
-
-
-def check_expressions(expressions: Mapping[str, str], path: Path) -> Iterator[Problem]:
-    """Yield what is no JMESPath expression."""
-    for name, text in expressions.items():
-        try:
-            jmespath.compile(text)
-        except JMESPathError:
-            yield Problem((*path, name), "bad-format", f"`{text}` is no JMESPath expression", "as in `Attributes.Size`")
-
-
-def check_changes(changes: Mapping[str, object], fields: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield what is changed and not read."""
-    for name in changes:
-        if name not in fields:
-            message = f"`{name}` is changed and not read: approvers would not see what it was"
-            yield Problem(("changes", name), "unread-column", message, "add it to `read: fields`", key=True)
 
 
 def _check_read(action: str, operation: str, grants: Sequence[DeclaredGrant]) -> Iterator[Problem]:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
-from narrowgate.compile import execution_aws, execution_sql
+from narrowgate.compile import execution_aws, execution_http, execution_sql
 from narrowgate.compile.errors import PlaceError
 from narrowgate.compile.execution import REFERENCE, DeclaredExecution, Path
 from narrowgate.compile.execution_aws import AwsCallExecution
+from narrowgate.compile.execution_http import HttpExecution
 from narrowgate.compile.execution_sql import SqlFunctionExecution
 from narrowgate.compile.problems import Problem
 from narrowgate.compile.references import KINDS, Reference, Value, lookup
@@ -40,6 +41,7 @@ _CALL_SETS: Final = {"sql-function": frozenset({"columns"})}
 
 EXECUTIONS: Final[dict[str, tuple[Backend, type[DeclaredExecution]]]] = {
     "aws-call": (Backend.AWS, AwsCallExecution),
+    "http": (Backend.BEARER, HttpExecution),
     "sql-function": (Backend.POSTGRES, SqlFunctionExecution),
 }
 """Each handler with the backend that mints its credentials and the shape of its declaration."""
@@ -141,8 +143,9 @@ def references_of(execution: DeclaredExecution) -> Iterator[Reference]:
 def resolve_execution(
     execution: DeclaredExecution, inputs: Mapping[str, Any], values: Mapping[Reference, Value], description: str
 ) -> Execution:
-    """Return the plan's execution for `values`; raise `PlaceError` for a value that would become a reference itself."""
+    """Return the plan's execution for `values`; raise `PlaceError` for a value that does not fit its place."""
     call = _fill(execution.model_dump(exclude={"handler"}, exclude_none=True), values)
+    execution.check_call(call)
     handler = str(execution.model_dump()["handler"])
     ordered = _without_order(call, _CALL_SETS.get(handler, frozenset()))
     return Execution(
@@ -184,6 +187,8 @@ def find_reads(action: ActionAccess) -> tuple[Grant, ...]:
     if action.execution.handler == "sql-function":
         table = execution_sql.reads_of(action.execution)
         return () if table is None else (table,)
+    if action.execution.handler == "http":
+        return execution_http.reads_of(action)
     return execution_aws.reads_of(action)
 
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from narrowgate.compile import gate_aws, gate_sql, names
+from narrowgate.compile import gate_aws, gate_http, gate_sql, names
 from narrowgate.compile.documents import AuthRole, GatedDocuments, VaultPolicy
 from narrowgate.compile.drafts import STORES
 from narrowgate.compile.errors import CompileError
@@ -39,6 +39,7 @@ _Compiler = Callable[[WorkflowAccess, ToolAccess, ActionAccess, Environment], Ga
 
 _CREDENTIALS: Final[dict[Backend, _Compiler]] = {
     Backend.AWS: gate_aws.compile_credentials,
+    Backend.BEARER: gate_http.compile_credentials,
     Backend.POSTGRES: gate_sql.compile_credentials,
 }
 """What makes the credentials of a backend's gated actions."""

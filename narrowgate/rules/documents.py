@@ -83,6 +83,8 @@ def _gated(gated: documents.GatedDocuments, label: str) -> Iterator[Fact]:
         if minted.postgres is not None:
             yield _group(minted.postgres, f"{label} {kind}")
             yield _secret_role("database", minted.postgres.vault_role, f"{label} {kind}")
+        if minted.bearer is not None:
+            yield _secret_role("identity", minted.bearer.role, f"{label} {kind}")
 
 
 def _system_identity(identity: documents.SystemIdentity) -> Iterator[Fact]:

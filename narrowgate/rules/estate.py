@@ -32,6 +32,7 @@ from narrowgate.rules.facts import (
     VaultSecretRole,
     names,
 )
+from narrowgate.rules.minted_names import gated_use
 from narrowgate.rules.usages import Usage, is_pattern, literal_start, pattern_covers, usages_of
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ class Estate:
             case VaultPolicy():
                 self._policies[fact.name] = fact
                 return list(self._holders_of_policy.get(fact.name, ()))
-            case VaultSecretRole() if any(GATED_ROLE.fullmatch(arn) for arn in names(fact.settings.get("role_arns"))):
+            case VaultSecretRole() if _is_gated(fact):
                 self._gated.update(dict.fromkeys(fact.credentials, fact.at))
                 return list(self._logins)
             case VaultAudit():
@@ -349,6 +350,13 @@ class Estate:
                 users.pop((at, usage.user), None)
                 if not users:
                     self._patterns.get(usage.kind, {}).pop(usage.thing, None)
+
+
+def _is_gated(fact: VaultSecretRole) -> bool:
+    """Tell whether what a role mints needs an approval: by the IAM role that it assumes, or by its claims."""
+    if fact.engine == "identity":
+        return gated_use(fact.settings) == "execute"
+    return any(GATED_ROLE.fullmatch(arn) for arn in names(fact.settings.get("role_arns")))
 
 
 _ALONE = "\0"

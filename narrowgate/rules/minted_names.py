@@ -38,16 +38,33 @@ def open_names(settings: Mapping[str, Any]) -> list[str]:
 def signed_claims(settings: Mapping[str, Any]) -> str | None:
     """Return what tells the tokens of an identity-token role from others': its audience, workflow and tool.
 
-    Where its claims name no workflow and tool, all its claims. None where it names no audience: then Vault makes up one
-    of the role's own, or where its claims are not known yet.
+    A token that says it is an executor's is told by its one action too, and by what it is for (`gated_use`). Where its
+    claims name no workflow and tool, all its claims. None where it names no audience: then Vault makes up one of the
+    role's own, or where its claims are not known yet.
     """
     audience = settings.get("client_id")
     if not audience or "template" not in settings:
         return None
     claims = _read(str(settings["template"] or ""))
     if isinstance(claims, dict) and isinstance(claims.get("workflow"), str) and isinstance(claims.get("tool"), str):
-        return f"{claims['workflow']}.{claims['tool']} at {audience}"
+        use = _find_use(claims)
+        name = f"{claims['workflow']}.{claims['tool']}"
+        return f"{name} at {audience}" if use is None else f"{name}.{claims['action']} (gated: {use}) at {audience}"
     return f"{json.dumps(claims, sort_keys=True)} at {audience}"
+
+
+def gated_use(settings: Mapping[str, Any]) -> str | None:
+    """Return what an executor's token of an identity-token role is for, `execute` or `read`; None for any other."""
+    claims = _read(str(settings.get("template") or ""))
+    return _find_use(claims) if isinstance(claims, dict) else None
+
+
+def _find_use(claims: Mapping[str, Any]) -> str | None:
+    """Tell an executor's token by its claims: one action, which is the only one to execute, or none where it reads."""
+    use, action = claims.get("gated"), claims.get("action")
+    if not isinstance(use, str) or not isinstance(action, str):
+        return None
+    return use if {"execute": [action], "read": []}.get(use) == claims.get("actions") else None
 
 
 def _read(template: str) -> Any:  # noqa: ANN401 - JSON

@@ -167,6 +167,7 @@ _EXECUTOR_PATHS: Final = (
     ("narrowgate-held/metadata/+/{tool}/*", "delete list"),
     ("{aws_mount}/sts/executor.{tool}.*", "read"),
     ("{database_mount}/creds/executor.{tool}.*", "read"),
+    ("identity/oidc/token/executor.{tool}.*", "read"),
 )
 # path, what the operator may do there
 _OPERATED_PATHS: Final = (

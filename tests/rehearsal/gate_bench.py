@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,33 @@ DELETE = """
       changes: {etag: null, bytes: null}
       result: {version: VersionId}
       reversible: "no: the bucket keeps no versions"
+"""
+# A gated action behind HTTP: the payments service is asked to give money back.
+REFUND = """
+  refund:
+    access: write
+    impact: high
+    grants:
+      - {audience: "${binding.audience}"}
+    description: Gives a customer's money back.
+    inputs:
+      type: object
+      additionalProperties: false
+      required: [payment, amount]
+      properties:
+        payment: {type: string, minLength: 1, maxLength: 64}
+        amount: {type: integer, minimum: 1}
+    execute:
+      handler: http
+      url: "${binding.url}"
+      method: POST
+      path: [payments, "${inputs.payment}", refunds]
+      headers: {Idempotency-Key: "${digest}"}
+      body: {amount: "${inputs.amount}", region: "${scope.region}", approved_by: "${approvers}"}
+      read: {path: [payments, "${inputs.payment}"], fields: {refunded: refunded}}
+      changes: {refunded: "${inputs.amount}"}
+      result: {refund: id}
+      reversible: "no: the money is gone"
 """
 READER = f"narrowgate-database/creds/executor.vendors.{WORKFLOW}.create"
 
@@ -197,16 +225,29 @@ def prepare_stacks(stacks: Path) -> None:
     text = text.replace("actions: [read, create]", f"actions: [read, {', '.join(ACTIONS)}]")
     rules = "".join(f"  vendors.{action}: {rule}\n" for action, rule in ACTIONS.items())
     text = text.replace("  documents:\n    actions: [read]", "  documents:\n    actions: [read, delete]")
+    text = text.replace(
+        "  vendors:\n", "  payments:\n    actions: [read, refund]\n    scope: {region: emea}\n  vendors:\n"
+    )
+    rules += "  payments.refund: {approvers: [vendor-approvers], required: 1, expires: 10m}\n"
     rules += "  documents.delete: {approvers: [vendor-approvers], required: 1, expires: 10m}\n"
     workflow.write_text(f"{text}approvals:\n{rules}")
     documents = stacks / "tools" / "documents.yaml"
     documents.write_text(documents.read_text().rstrip() + DELETE)
+    payments = stacks / "tools" / "payments.yaml"
+    payments.write_text(payments.read_text().rstrip() + REFUND)
     bindings = stacks / "Pulumi.dev.yaml"
-    bindings.write_text(
-        bindings.read_text().replace("groups: [incident-commanders,", "groups: [incident-commanders, security,")
-    )
+    settings = bindings.read_text().replace("groups: [incident-commanders,", "groups: [incident-commanders, security,")
+    bound = f'payments: {{url: "http://127.0.0.1:{_find_free_port()}/api", '
+    bindings.write_text(settings.replace("payments: {", bound))
     plan = load_plan(stacks, load_environment(stacks, "dev"))
     lock_file(stacks, "dev").write_text(write_lock(plan))
+
+
+def _find_free_port() -> int:
+    """Return a port for the service behind `payments`, which the test that needs it starts."""
+    with contextlib.closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
 
 
 def build_bench(live: LiveRehearsal) -> GateBench:

@@ -79,22 +79,36 @@ def _audience(tool: ToolAccess) -> str:
     return audiences.pop()
 
 
-def claims_template(workflow: WorkflowAccess, tool: ToolAccess, environment: Environment) -> str:
+def claims_template(
+    workflow: WorkflowAccess, tool: ToolAccess, environment: Environment, *, gated: tuple[str, str] | None = None
+) -> str:
     """Return the claims as Vault's template: JSON whose only template part is the requester's name.
+
+    `gated` is an action and what an executor's token is for, `execute` or `read`: such a token names no requester,
+    since it is the executor that asks for it.
 
     Vault would fill `{{…}}` in any text, so each brace in a text is written as JSON's own escape.
     """
     claims: list[tuple[str, str]] = [
-        ("actions", _json([action.name for action in tool.granted])),
+        ("actions", _json(_actions(tool, gated))),
         ("environment", _json(environment.name)),
         ("scope", _object([(name, _json(value)) for name, value in json.loads(tool.scope).items()])),
         ("tool", _json(tool.tool)),
         ("workflow", _json(workflow.name)),
     ]
-    if workflow.requesters:
+    if gated is not None:
+        claims += [("action", _json(gated[0])), ("gated", _json(gated[1]))]
+    elif workflow.requesters:
         # Vault quotes what it fills in.
         claims.append(("requester", f"{{{{identity.entity.aliases.{ACCESSOR_PLACEHOLDER}.name}}}}"))
     return _object(sorted(claims))
+
+
+def _actions(tool: ToolAccess, gated: tuple[str, str] | None) -> list[str]:
+    """Return the actions that the service may do for the token; none for one that only reads before a decision."""
+    if gated is None:
+        return [action.name for action in tool.granted]
+    return [gated[0]] if gated[1] == "execute" else []
 
 
 def _json(value: object) -> str:
