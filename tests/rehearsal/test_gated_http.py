@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from typing import TYPE_CHECKING
 
+import drift_bench
 import pytest
 import requests
 from gate_bench import WORKFLOW
 from refund_service import ACTION, FORBIDDEN, serve_refunds
 
+from narrowgate.access.lock import lock_file
 from narrowgate.approvals import State, VaultRefusedError
 from narrowgate.approvals.canary import prove_gate
 from narrowgate.approvals.errors import BadRequestError
 from narrowgate.approvals.executor import Executor
+from narrowgate.audit.drift.expected import Expected
+from narrowgate.audit.drift.facts import Kind
+from narrowgate.audit.trace import Question, Sources, build_trace, search
+from narrowgate.declarations import load_environment
 from narrowgate.runtime import login
+from rehearsal import bao
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +87,7 @@ def send(service: RefundService, token: str, method: str = "POST", payment: str 
 
 
 def test_what_was_approved_is_sent_once_with_its_digest_and_nothing_before(
-    bench: GateBench, executor: Executor, service: RefundService
+    bench: GateBench, executor: Executor, service: RefundService, tmp_path: Path
 ) -> None:
     request = propose(bench, "p/1")
     executor.work()
@@ -105,6 +114,16 @@ def test_what_was_approved_is_sent_once_with_its_digest_and_nothing_before(
         unwrap(bench, wrapping)
     executor.work()
     assert len(service.refunds) == 1
+    _check_trace(bench, tmp_path / "executor.jsonl", request)
+
+
+def _check_trace(bench: GateBench, ledger: Path, request: str) -> None:
+    sources = Sources((ledger,), (bao.audit_file(bench.live.layout),), (bench.live.layout.cloudtrail,))
+    answer = build_trace(search(sources, Question(id=request)), dt.datetime.now(dt.UTC))
+    (proposal,) = answer.proposals
+    assert (proposal.user, f"{proposal.tool}.{proposal.action}") == ("vera", "payments.refund")
+    assert proposal.approvers == ("ann (Papers checked.)",)
+    assert answer.findings == []
 
 
 def test_a_denied_request_sends_nothing(bench: GateBench, executor: Executor, service: RefundService) -> None:
@@ -185,3 +204,15 @@ def test_neither_an_agents_token_nor_the_executors_own_is_good_for_the_action(
 
 def test_the_canary_proves_that_the_gated_token_is_held_back(executor: Executor) -> None:
     assert prove_gate(executor) == 1
+
+
+def test_tokens_that_claim_more_by_hand_are_drift(bench: GateBench) -> None:
+    layout = bench.live.layout
+    expected = Expected.read(load_environment(layout.project, "dev"), lock_file(layout.stacks, "dev"))
+    for path in (GATED, READER):
+        place = path.replace("/token/", "/role/")
+        assert not [f for f in drift_bench.find(bench.live, expected) if place in f.thing]
+        held = bench.root.read(place)["data"]
+        claims = {**json.loads(str(held["template"])), "actions": ["refund", "wipe"]}
+        with drift_bench.written(bench.root, place, {**held, "template": json.dumps(claims)}):
+            drift_bench.assert_found(drift_bench.find(bench.live, expected), Kind.CHANGED, place, "template")
