@@ -71,7 +71,7 @@ def list_revocation_steps(target: Target, operator: Operator, reason: str) -> li
     # Once no token lives, no session is issued any more: then cutting them comes first, since leases take seconds.
     tokens = _revoke_prefix(operator.vault, target.login_path)
     gated = [_revoke_request_logins(operator.vault, target)] if target.gated else []
-    paths = (*(each.path for each in target.gated), *target.lease_paths)
+    paths = (*(each.path for each in target.gated if each.leased), *target.lease_paths)
     leases = [_revoke_prefix(operator.vault, path) for path in paths]
     return [*recorded, _refuse_logins(target, operator), tokens, *gated, *cuts, *leases, *held]
 

@@ -25,8 +25,11 @@ LASTING: Final = {
     "pki": "a certificate is accepted until it expires, at most {ttl} s after it was issued",
 }
 """What cannot be cut at once, by backend."""
-GATED_SESSION: Final = "a session of AWS that an executor has taken already serves until it expires, in 15 minutes"
-"""What cannot be cut of a gated action behind AWS: the operator writes no policy into its role."""
+GATED_LASTING: Final = {
+    "aws": "a session of AWS that an executor has taken already serves until it expires, in 15 minutes",
+    "bearer": "a signed token that an executor has taken already serves until it expires, in a minute",
+}
+"""What cannot be cut of a gated action: the operator writes no policy into its role, and nobody calls a token back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,14 @@ class IamRole:
 
 @dataclass(frozen=True, slots=True)
 class GatedAction:
-    """One gated action: the login of each request for it (its role and its policy), and the path that is held back."""
+    """One gated action: the login of each request for it (its role and its policy), and the path that is held back.
+
+    `leased` says whether what the path gives is a lease of Vault's.
+    """
 
     login: str
     path: str
+    leased: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ def read_target(document: Mapping[str, Any], user: str | None = None) -> Target:
         if tool.backend in LASTING
     }
     gates = list(_find_gates(document))
-    lasting |= {f"{name}: {GATED_SESSION}": None for name, backend, _ in gates if backend == "aws"}
+    lasting |= {f"{name}: {GATED_LASTING[of]}": None for name, of, _ in gates if of in GATED_LASTING}
     return Target(
         workflow=manifest.workflow,
         user=user,
@@ -122,7 +129,9 @@ def _find_gates(document: Mapping[str, Any]) -> Iterator[tuple[str, str, GatedAc
     for tool, described in sorted(document["tools"].items()):
         for action, known in sorted(described["actions"].items()):
             if gate := known.get("gate"):
-                yield f"{tool}.{action}", described["backend"], GatedAction(str(gate["login"]), str(gate["path"]))
+                backend = str(described["backend"])
+                held = GatedAction(str(gate["login"]), str(gate["path"]), backend in LEASED)
+                yield f"{tool}.{action}", backend, held
 
 
 def _vault_role(path: str) -> str:

@@ -13,6 +13,7 @@ from narrowgate.access.explain import explain_workflow
 from narrowgate.access.locked import LockedDocuments
 from narrowgate.compile import compile_plan
 from narrowgate.declarations import DeclarationErrors, load_environment, load_plan
+from narrowgate.operations.target import read_target
 from narrowgate.rules import judge, settings_of
 from narrowgate.rules.documents import facts_of_documents
 from narrowgate.rules.facts import VaultPolicy, VaultSecretRole
@@ -157,6 +158,15 @@ def test_its_tokens_say_what_they_are_for_and_an_agents_never_names_the_action(d
     assert gated.description["connection"] == {"url": "https://payments.dev.example.com/api"}
     assert gated.description["execute"]["body"] == {"amount": "${inputs.amount}", "region": "emea"}
     assert "url" not in gated.description["execute"]
+
+
+def test_a_revocation_knows_that_its_token_is_no_lease_and_says_that_it_lasts(declared: Path) -> None:
+    workflow = next(w for w in compile_in(declared).workflows if w.access.name == WORKFLOW)
+    target = read_target(json.loads(json.dumps(workflow.manifest)))
+    held = {gated.path: (gated.login, gated.leased) for gated in target.gated}
+    assert held[f"identity/oidc/token/{GATED}"] == (f"gated.{WORKFLOW}.payments.refund", False)
+    assert [leased for path, (_, leased) in held.items() if "payments" not in path] == [True]
+    assert any(words.startswith("payments.refund: a signed token") for words in target.lasting)
 
 
 def test_without_a_read_no_token_for_reading_is_made(declared: Path, edit: Callable[[str, str, str], None]) -> None:
