@@ -148,7 +148,7 @@ def test_a_gate_that_opens_without_any_approval_is_found_by_unwrapping(bench: Ga
 
 def test_mistakes_are_told_at_once(bench: GateBench, tmp_path: Path) -> None:
     env = executor_environment(bench, tmp_path)
-    unknown = run(env, "executor", "run", "--tool", "payments")
+    unknown = run(env, "executor", "run", "--tool", "tickets")
     assert (unknown.returncode, "gate-settings-invalid" in unknown.stderr) == (2, True)
     (tmp_path / "wrong.jwt").write_text(bench.sign("ann", "executors:vendors", "vendor-approvers"))
     wrong = run(env, "executor", "run", "--tool", "vendors", "--token-file", str(tmp_path / "wrong.jwt"))

@@ -128,6 +128,7 @@ def test_what_an_executor_holds_for_a_revoked_workflow_is_dead_at_once(restored:
         answer = narrowgate(bench, "revoke", WORKFLOW, "--reason", "a drill", "--yes")
         assert answer["held"], answer
         assert [words for words in answer["lasting"] if words.startswith("documents.delete: a session of AWS")]
+        assert [words for words in answer["lasting"] if words.startswith("payments.refund: a signed token that")]
         details = {step["name"]: step["detail"] for step in answer["steps"]}
         assert int(details["logins of held requests"].partition(" ")[0]) >= len(tokens)
         with pytest.raises((BadRequestError, VaultRefusedError)):
