@@ -9,7 +9,7 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from rehearsal import aws, bao, idp, postgres
+from rehearsal import aws, bao, idp, openid, postgres
 from rehearsal.environments import describe
 from rehearsal.errors import NotRunningError
 from rehearsal.processes import base_environment
@@ -43,6 +43,7 @@ UNSET = (
 HEALTH: Mapping[str, Callable[[EnvironmentLayout], bool]] = {
     "aws": aws.is_ready,
     "postgres": postgres.is_ready,
+    "openid": openid.is_ready,
     "bao": bao.is_active,
 }
 

@@ -24,12 +24,11 @@ from rehearsal.errors import RehearsalError
 from rehearsal.processes import base_environment, find, is_alive, start, tail, wait_until
 from rehearsal.state import (
     LOOPBACK,
+    check_deployed_port,
     choose_port,
     get_port,
-    is_port_free,
     make_folder,
     read_secret,
-    read_state,
     write_private,
 )
 
@@ -175,7 +174,7 @@ def _data(layout: EnvironmentLayout) -> Path:
 def _start_server(layout: EnvironmentLayout) -> psutil.Process:
     """Start the server; again when the last one's children have not quite ended yet."""
     launcher = _initialise(layout)
-    _check_deployed_port(layout)
+    check_deployed_port(layout, NAME)  # the engine reads group roles at the address that they name
     write_private(layout.postgres / "pg_hba.conf", HBA)
     for attempt in range(1, START_ATTEMPTS + 1):
         _remove_stale_lock(layout)
@@ -190,21 +189,6 @@ def _start_server(layout: EnvironmentLayout) -> psutil.Process:
         else:
             return process
     raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def _check_deployed_port(layout: EnvironmentLayout) -> None:
-    """Check that the port that deployed group roles name is still to be had; the engine reads them at that address.
-
-    Raises:
-        RehearsalError: another program has taken it since.
-
-    """
-    port = read_state(layout).ports.get(layout.part(NAME))
-    if port is not None and any(layout.manifests.glob("*.json")) and not is_port_free(port):
-        raise RehearsalError(
-            f"another program has taken port {port}, which what is deployed names as PostgreSQL's",
-            hint="end that program and run `make rehearsal` again, or start afresh with `narrowgate rehearsal reset`",
-        )
 
 
 def _server_command(layout: EnvironmentLayout, launcher: Launcher, port: int) -> list[str]:

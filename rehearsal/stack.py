@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from ruamel.yaml import YAML
 
-from rehearsal import aws, bao, ci, ci_tokens, idp, postgres
+from rehearsal import aws, bao, ci, ci_tokens, idp, openid, postgres
 from rehearsal.engine import ENGINE_VERSION
 from rehearsal.errors import RehearsalError
 from rehearsal.operator_environment import deploy_environment
@@ -40,7 +40,8 @@ DEPLOY_SECONDS = 900.0
 # The program runs first: providers refresh at the addresses that hold now, not at those of the last deploy
 REFRESH = ("--refresh", "--run-program")
 QUIET = ("--non-interactive", "--color", "never", "--suppress-progress")
-# A changed output is no change of a resource, which is all that the engine expects none of.
+# A changed output is no change of a resource, which is all that the engine expects none of. Resources are told above.
+OUTPUTS_HEAD = "\nOutputs:\n"
 OUTPUT_CHANGE = re.compile(r"^ +[-+~] *\w+ *:", re.MULTILINE)
 COUNT = re.compile(r"^\s+(?:[-+~]{1,3} ?)?(\d+ (?:created|updated|deleted|replaced|unchanged|changed))\b", re.MULTILINE)
 
@@ -91,7 +92,13 @@ def _write_stack_file(layout: EnvironmentLayout, stack: str) -> None:
 def this_machine(layout: EnvironmentLayout, environment: dict[str, Any]) -> dict[str, Any]:
     """Return what differs here from the committed bindings of `environment`; None takes a key away."""
     database = {"host": LOOPBACK, "port": get_port(layout, layout.part(postgres.NAME)), "sslmode": "disable"}
+    page = {
+        "url": openid.get_page_address(layout),
+        "client_id": openid.CLIENT,
+        "discovery_url": openid.get_address(layout),
+    }
     return {
+        "approvals": {"page": page},
         "aws": {"endpoint_url": aws.get_endpoint(layout)},
         "vault": {"address": bao.get_address(layout), "ca_pem": layout.ca_certificate.read_text()},
         "deployer": {"jwks_url": None, "public_keys": [ci_tokens.read_public_key(layout)]},
@@ -166,7 +173,12 @@ def _is_current(layout: EnvironmentLayout, stack: str, environment: dict[str, st
         said = run_engine(layout, arguments, environment, stack)
     except EngineError:
         return False  # If it was a mistake rather than a difference, the deploy that follows tells it
-    return OUTPUT_CHANGE.search(said) is None
+    return not changes_outputs(said)
+
+
+def changes_outputs(said: str) -> bool:
+    """Return whether the engine's text of a preview tells of an output that would change."""
+    return OUTPUT_CHANGE.search(said.partition(OUTPUTS_HEAD)[2]) is not None
 
 
 def _exists(layout: EnvironmentLayout, stack: str) -> bool:

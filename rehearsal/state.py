@@ -23,7 +23,7 @@ from rehearsal.errors import RehearsalError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rehearsal.layout import Layout
+    from rehearsal.layout import EnvironmentLayout, Layout
 
 VERSION = 2
 _CHANGING = threading.Lock()
@@ -140,6 +140,21 @@ def choose_port(layout: Layout, name: str) -> int:
             others = {value for key, value in state.ports.items() if key != name}
             port = state.ports[name] = _find_free_port(others)
     return port
+
+
+def check_deployed_port(layout: EnvironmentLayout, server: str) -> None:
+    """Check that the port of `server`, which what is deployed names, is still to be had. Call it only while it is down.
+
+    Raises:
+        RehearsalError: another program has taken it since.
+
+    """
+    port = read_state(layout).ports.get(layout.part(server))
+    if port is not None and any(layout.manifests.glob("*.json")) and not is_port_free(port):
+        raise RehearsalError(
+            f"another program has taken port {port}, which what is deployed names as that of {server}",
+            hint="end that program and run `make rehearsal` again, or start afresh with `narrowgate rehearsal reset`",
+        )
 
 
 def _find_free_port(taken: set[int]) -> int:

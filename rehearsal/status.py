@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rehearsal import aws, bao, idp, postgres
+from rehearsal import aws, bao, idp, openid, postgres
 from rehearsal.environments import account, describe
 from rehearsal.operator_environment import HEALTH, knows, name_part
 from rehearsal.processes import find
@@ -22,11 +22,13 @@ VERSION = 2
 KINDS = {
     aws.NAME: "emulated (MiniStack, IAM enforced)",
     postgres.NAME: "real (PostgreSQL 16)",
+    openid.NAME: "a small OpenID provider",
     bao.NAME: "real (OpenBao)",
 }
 ADDRESSES: dict[str, Callable[[EnvironmentLayout], str]] = {
     aws.NAME: aws.get_endpoint,
     postgres.NAME: postgres.get_address,
+    openid.NAME: openid.get_address,
     bao.NAME: bao.get_address,
 }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rehearsal import aws, bao, postgres, stack
+from rehearsal import aws, bao, openid, postgres, stack
 from rehearsal.engine import ensure_aws_secrets_engine, ensure_engine
 from rehearsal.environments import account
 from rehearsal.errors import RehearsalError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rehearsal.progress import Progress, StepLine
 
 # Vault first: its plugin still talks to AWS and PostgreSQL when it ends.
-STOP_ORDER = (bao.NAME, aws.NAME, postgres.NAME)
+STOP_ORDER = (bao.NAME, aws.NAME, postgres.NAME, openid.NAME)
 
 
 @dataclass(slots=True)
@@ -108,6 +108,12 @@ def run_bao(layout: EnvironmentLayout, run: Run, line: StepLine) -> None:
     line.note = f"{bao.get_address(layout)} {_say_started(started=started)}, {found}"
 
 
+def run_provider(layout: EnvironmentLayout, _: Run, line: StepLine) -> None:
+    """Start the identity provider's login for browsers; Vault takes its keys from there when it is deployed."""
+    started = openid.start_provider(layout)
+    line.note = f"{openid.get_address(layout)} {_say_started(started=started)}"
+
+
 def _say_started(*, started: bool) -> str:
     return "started" if started else "runs"
 
@@ -139,6 +145,7 @@ EnvironmentWork = Callable[["EnvironmentLayout", Run, "StepLine"], None]
 SERVER_WORKS: Sequence[tuple[str, EnvironmentWork]] = (
     ("AWS account", seed_account),
     ("PostgreSQL", run_postgres),
+    ("identity provider", run_provider),
     ("OpenBao", run_bao),
 )
 DEPLOY_WORKS: Sequence[tuple[str, EnvironmentWork]] = (

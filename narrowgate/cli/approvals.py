@@ -190,14 +190,19 @@ def stop_all(
 
 @app.command(
     epilog=_epilog(
-        "narrowgate approvals serve --port 8400",
+        "narrowgate approvals serve",
         "narrowgate approvals serve --host 0.0.0.0 --certificate tls.pem --key tls.key "
         "--url https://approvals.example.com",
     )
 )
 def serve(  # noqa: PLR0913 - options
     host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="The port to listen at.")] = 8400,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", min=1, max=65_535, help="The port to listen at; by default the environment's own page's, or 8400."
+        ),
+    ] = None,
     url: Annotated[str | None, typer.Option("--url", help="What browsers call it, as in https://host.")] = None,
     oidc_role: Annotated[
         str | None,
@@ -212,10 +217,11 @@ def serve(  # noqa: PLR0913 - options
 
     Over plain http it serves this machine alone. Needs narrowgate[approvals].
     """
-    from narrowgate.approvals.page.serving import choose_origin, serve_page
+    from narrowgate.approvals.page.serving import choose_origin, choose_port, serve_page
     from narrowgate.approvals.service import log_as_json
 
     known = inputs.find_gate(gate)
+    port = port or choose_port(known)
     origin = choose_origin(host, port, url, tls=certificate is not None)
     if oidc_role is None and known.approvers.page_url == origin:
         oidc_role = known.approvers.page_role

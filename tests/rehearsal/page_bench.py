@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import re
 import signal
 import socket
@@ -10,13 +11,16 @@ import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 import requests
 from gate_bench import PEOPLE
 from gate_cli import COMMAND, SECONDS, executor_environment
 
+from rehearsal import openid
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from gate_bench import GateBench
@@ -39,6 +43,14 @@ class Browser(requests.Session):
 
     def log_in(self, bench: GateBench, user: str, wanted: str = "/") -> requests.Response:
         return self.submit("/login", token=bench.sign(user, "approvers", *PEOPLE[user]), next=wanted)
+
+    def choose_person(self, user: str, wanted: str = "/", follow: bool = True) -> requests.Response:  # noqa: FBT001, FBT002 - a test's
+        """Begin a login, and press a name on the identity provider's page."""
+        shown = self.open(f"/login/oidc?next={wanted}")
+        form = re.search(r'<form method="post" action="([^"]+)"', shown.text)
+        assert form is not None, shown.text
+        address = urljoin(shown.url, html.unescape(form[1]))
+        return self.post(address, data={"user": user}, timeout=SECONDS, allow_redirects=follow)
 
     def decide(self, request: str, verdict: str, reason: str = "Papers checked.") -> requests.Response:
         """Open the case, and press a button."""
@@ -85,12 +97,25 @@ class Served:
 
 
 @contextlib.contextmanager
-def serve_page(bench: GateBench, folder: Path, *options: str, port: int | None = None) -> Iterator[Served]:
-    """Serve the page of `bench` on `port`, or on one of its own."""
-    port = port or choose_port()
+def serve_page(bench: GateBench, folder: Path, *options: str) -> Iterator[Served]:
+    """Serve the page of `bench` on a port that the environment does not bind: people give it a token."""
+    port = choose_port()
     command = [*COMMAND, "approvals", "serve", "--port", str(port), *options]
-    env = executor_environment(bench, folder)
-    served = Served(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True), f"http://127.0.0.1:{port}")
+    with _run_page(command, executor_environment(bench, folder), f"http://127.0.0.1:{port}") as served:
+        yield served
+
+
+@contextlib.contextmanager
+def serve_bound_page(bench: GateBench) -> Iterator[Served]:
+    """Serve the page as the README says, at the address that the environment binds: people log in at the provider."""
+    command = [str(bench.live.layout.venv / "bin" / "narrowgate"), "approvals", "serve"]
+    with _run_page(command, bench.live.environment(), openid.get_page_address(bench.live.layout)) as served:
+        yield served
+
+
+@contextlib.contextmanager
+def _run_page(command: list[str], env: Mapping[str, str], url: str) -> Iterator[Served]:
+    served = Served(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True), url)
     try:
         deadline = time.monotonic() + SECONDS
         while True:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gate_bench import PEOPLE
-from page_bench import serve_page
+from page_bench import serve_bound_page, serve_page
 
 from narrowgate.approvals import State
+from rehearsal import openid
 from rehearsal.browser import HOW, browser_environment, find_browser
 from rehearsal.layout import CHECKOUT
 
@@ -68,6 +69,12 @@ class Window:
         self.page.get_by_role("button", name="Approve").wait_for()
 
 
+@pytest.fixture(scope="module")
+def bound(bench: GateBench) -> Iterator[Served]:
+    with serve_bound_page(bench) as served:
+        yield served
+
+
 def make_case(bench: GateBench, name: str, **changed: object) -> str:
     request = bench.draft(name, **changed)  # type: ignore[arg-type]
     bench.executor().work()
@@ -111,6 +118,44 @@ def test_one_press_after_the_login_and_it_is_executed(  # noqa: PLR0913, PLR0917
         shot(window, pytestconfig, "approvals-executed.png")
     assert not window.noise
     window.context.close()
+
+
+def test_from_the_link_to_approved_by_a_login_at_the_provider(
+    bench: GateBench, bound: Served, chromium: Browser
+) -> None:
+    request = make_case(bench, "Linked Oy")
+    window = Window(chromium, bound, **DESK)
+    choose_person(window, bench, "ann", request)
+    window.page.get_by_role("button", name="Approve").click()  # the one press after the login
+    window.page.get_by_text("approved, waits for the executor").wait_for()
+    assert window.page.url == f"{bound.url}/cases/{request}"
+    bench.executor().work()
+    window.page.locator(".state.executed").wait_for()
+    assert bench.vendors("Linked Oy") == [("FI", "active")]
+    assert not window.noise
+    window.context.close()
+
+
+def test_who_is_no_approver_gets_in_nowhere(bench: GateBench, bound: Served, chromium: Browser) -> None:
+    request = make_case(bench, "Unseen Oy")
+    window = Window(chromium, bound, **DESK)
+    choose_person(window, bench, "mallory", request)
+    window.page.get_by_text("login-refused").wait_for()
+    for path in (f"/cases/{request}", "/"):
+        window.page.goto(f"{bound.url}{path}")
+        window.page.get_by_role("link", name="Log in with your identity provider").wait_for()
+        assert "Unseen Oy" not in window.page.content()
+        assert window.page.get_by_role("button", name="Approve").count() == 0
+    assert state(bench, request) is State.WAITING
+    window.context.close()
+
+
+def choose_person(window: Window, bench: GateBench, user: str, request: str) -> None:
+    """Follow the link to a case, and press a name at the identity provider."""
+    window.page.goto(f"{window.url}/cases/{request}")
+    window.page.get_by_role("link", name="Log in with your identity provider").click()
+    window.page.wait_for_url(f"{openid.get_address(bench.live.layout)}/authorize?**")
+    window.page.get_by_role("button", name=user).click()
 
 
 def test_by_the_keyboard_alone(bench: GateBench, page: Served, chromium: Browser) -> None:

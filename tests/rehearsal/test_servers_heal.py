@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 from rich.console import Console
 
-from rehearsal import aws, bao, postgres, stack
+from rehearsal import aws, bao, openid, postgres, stack
 from rehearsal.errors import RehearsalError
 from rehearsal.operator_environment import HEALTH
 from rehearsal.processes import find_all
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rehearsal.live import LiveRehearsal
 
 WORKFLOW = "incident-summarization"
+DEPLOYED = (postgres.NAME, openid.NAME)  # what is deployed names their ports
 
 
 def bring_up(rehearsal: LiveRehearsal) -> str:
@@ -126,7 +127,7 @@ def test_killed_servers_are_started_again(rehearsal: LiveRehearsal) -> None:
         == 1
     )
     said = bring_up(rehearsal)
-    assert said.count("started") == 3
+    assert said.count("started") == len(HEALTH)
     prove_that_an_agent_works(rehearsal)
 
 
@@ -185,7 +186,7 @@ def take(*ports: int) -> Iterator[None]:
 @pytest.mark.long
 def test_ports_that_other_programs_took_are_changed_everywhere(rehearsal: LiveRehearsal) -> None:
     old = read_state(rehearsal.layout).ports
-    taken = {name: port for name, port in old.items() if not name.endswith(postgres.NAME)}
+    taken = {name: port for name, port in old.items() if not name.endswith(DEPLOYED)}
     stop_all(rehearsal.layout)
     with take(*taken.values()):
         bring_up(rehearsal)
@@ -193,9 +194,10 @@ def test_ports_that_other_programs_took_are_changed_everywhere(rehearsal: LiveRe
     prove_that_an_agent_works(rehearsal)
 
 
-def test_database_port_that_another_program_took_is_told_with_a_way_out(rehearsal: LiveRehearsal) -> None:
-    port = rehearsal.port(postgres.NAME)
-    rehearsal.stop(postgres.NAME)
+@pytest.mark.parametrize("server", DEPLOYED)
+def test_deployed_port_that_another_program_took_is_told_with_a_way_out(rehearsal: LiveRehearsal, server: str) -> None:
+    port = rehearsal.port(server)
+    rehearsal.stop(server)
     with take(port), pytest.raises(RehearsalError, match=f"port {port}") as caught:
         bring_up(rehearsal)
     assert caught.value.hint is not None
@@ -204,7 +206,7 @@ def test_database_port_that_another_program_took_is_told_with_a_way_out(rehearsa
 
 
 def test_down_leaves_no_process(rehearsal: LiveRehearsal) -> None:
-    assert len(find_all(rehearsal.layout)) >= 3
+    assert len(find_all(rehearsal.layout)) >= len(HEALTH)
     done = subprocess.run(
         [f"{rehearsal.layout.venv}/bin/narrowgate", "rehearsal", "down"],
         env={"PATH": "/usr/bin:/bin", "NARROWGATE_REHEARSAL_DIR": str(rehearsal.layout.root)},

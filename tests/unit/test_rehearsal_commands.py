@@ -71,7 +71,7 @@ def test_status_of_nothing_is_down_and_still_json(layout: Layout) -> None:
     assert found["version"] == 2
     assert found["running"] is False
     down = {part["name"]: part["healthy"] for part in found["environments"]["dev"]["parts"]}
-    assert down == {"aws": False, "dev-postgres": False, "dev-bao": False}
+    assert down == {"aws": False, "dev-postgres": False, "dev-openid": False, "dev-bao": False}
     assert found["paths"]["state"] == str(layout.root)
 
 
@@ -157,6 +157,16 @@ def test_exports_take_away_what_would_win_over_them() -> None:
 def test_exports_are_shell_words() -> None:
     for line in format_exports({"A": "x y", "B": ""}).splitlines():
         assert shlex.split(line)[0] in {"export", "unset"}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "changed"),
+    [("", False), ("Outputs:\n    gate: {\n        a: 1\n", False), ("Outputs:\n  ~ gate     : {\n", True)],
+)
+def test_a_changed_output_is_told_from_a_refreshed_resource(outputs: str, changed: bool) -> None:  # noqa: FBT001
+    resources = " ~  vault:index:Mount dev-kv refreshing \n    aws:iam:Role dev-role \n"
+    said = f"{resources}{outputs}\nResources:\n    75 unchanged\n"
+    assert stack.changes_outputs(said) is changed
 
 
 def test_overlay_replaces_adds_and_takes_away() -> None:

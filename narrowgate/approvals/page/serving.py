@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
     from narrowgate.approvals.settings import Gate
 
+PORT: Final = 8400
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def choose_port(gate: Gate) -> int:
+    """Return the port of the page that the environment binds on this machine, or else the page's usual one."""
+    bound = urlsplit(gate.approvers.page_url or "")
+    return (bound.port if bound.hostname in LOOPBACK else None) or PORT
 
 
 def choose_origin(host: str, port: int, url: str | None, *, tls: bool) -> str:
