@@ -32,7 +32,7 @@ ROGUE_HCL = 'path "narrowgate-aws/sts/*" {\n  capabilities = ["read"]\n}\n'
 def find(rehearsal: LiveRehearsal, expected: Expected) -> list[Finding]:
     with mock.patch.dict(os.environ, rehearsal.environment(), clear=True):
         standing = read_standing(expected, lambda _: None)
-    assert standing.unread == ()
+    assert standing.unread == (), standing.unread
     return find_drift(expected, standing)
 
 

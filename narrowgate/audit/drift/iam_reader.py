@@ -34,13 +34,14 @@ class IamReader:
         path = names.boundary_path(self.environment.name)
         self.say(f"AWS: roles below {path}")
         try:
-            sts = boto3.client("sts", region_name=aws.region, endpoint_url=aws.endpoint_url)
+            session = boto3.Session()  # boto3's default one keeps the credentials that it found first
+            sts = session.client("sts", region_name=aws.region, endpoint_url=aws.endpoint_url)
             account = sts.get_caller_identity()["Account"]
             if account != aws.account:
                 reason = f"the AWS credentials are of account {account}, the environment is {aws.account}"
                 self.unread.append(Unread("aws", "IAM roles", reason))
                 return None
-            client = boto3.client("iam", region_name=aws.region, endpoint_url=aws.endpoint_url)
+            client = session.client("iam", region_name=aws.region, endpoint_url=aws.endpoint_url)
             pages = client.get_paginator("list_roles").paginate(PathPrefix=path)
             listed = [role["RoleName"] for page in pages for role in page["Roles"]]
         except (BotoCoreError, ClientError) as error:
