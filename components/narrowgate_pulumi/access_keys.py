@@ -6,16 +6,14 @@ No error here may hold a line of the file.
 from __future__ import annotations
 
 import configparser
-import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from narrowgate.errors import NarrowgateError
+from narrowgate_pulumi.private_files import read_private_file
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class AccessKeyFileError(NarrowgateError):
@@ -35,12 +33,7 @@ class AccessKey:
 
 def read_access_key(file: Path) -> AccessKey:
     """Return the access key in `file`; raise AccessKeyFileError where there is none, or where others can read it."""
-    try:
-        if file.stat().st_mode & OTHERS:
-            raise AccessKeyFileError(f"the credentials file {file} can be read by others than its owner")
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise AccessKeyFileError(f"the credentials file {file} cannot be read: {error.strerror}") from None
+    text = read_private_file(file, "the credentials file", AccessKeyFileError)
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(text)

@@ -6,11 +6,11 @@ The format: https://www.postgresql.org/docs/current/libpq-pgpass.html. No error 
 from __future__ import annotations
 
 import re
-import stat
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from narrowgate.errors import NarrowgateError
+from narrowgate_pulumi.private_files import read_private_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from narrowgate.compile.documents import Json
 
 FIELD = re.compile(r"((?:\\.|[^\\:])*)(?::|$)")
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
 DEFAULT_PORT = 5432
 
 
@@ -43,12 +42,7 @@ def read_secret_file(file: Path) -> str:
         SecretFileError: it is missing or empty, or others can read it.
 
     """
-    try:
-        if file.stat().st_mode & OTHERS:
-            raise SecretFileError(f"the file {file} can be read by others than its owner")
-        secret = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SecretFileError(f"the file {file} cannot be read: {type(error).__name__}") from None
+    secret = read_private_file(file, "the file", SecretFileError).strip()
     if not secret:
         raise SecretFileError(f"the file {file} is empty")
     return secret
@@ -68,13 +62,7 @@ def look_up_password(file: Path, connection: Json) -> str:
         unquote(address.path.removeprefix("/")),
         str(connection["username"]),
     )
-    try:
-        if file.stat().st_mode & OTHERS:
-            raise PasswordFileError(f"the password file {file} can be read by others than its owner")
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise PasswordFileError(f"the password file {file} cannot be read: {error.strerror}") from None
-    for line in lines:
+    for line in read_private_file(file, "the password file", PasswordFileError).splitlines():
         fields = [re.sub(r"\\(.)", r"\1", field) for field in FIELD.findall(line)] if line[:1] != "#" else []
         if len(fields) > len(wanted) and all(f in ("*", w) for f, w in zip(fields, wanted, strict=False)):
             return fields[len(wanted)]
